@@ -1,0 +1,45 @@
+# The project's commands. CONTRIBUTING.md says when to use which.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV_PYTHON := .venv/bin/python
+
+# What `make lock` may see: nothing published after this day. The newest of everything breaks Celery
+# (docs/adr/0017). moto's pin is younger, and the only exception.
+LOCK_DATE := 2026-10-26
+LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
+
+.PHONY: help setup test check format lab lock clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what the project needs into .venv; the other commands do this by themselves
+	@.ci/setup
+
+test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
+	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+check: setup ## Check format, lint, types and who may import whom
+	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+format: setup ## Format the code and repair what ruff can repair by itself
+	$(VENV_PYTHON) -m ruff check --fix
+	$(VENV_PYTHON) -m ruff format
+
+lab: setup ## Serve a local AWS; ARGS="--fleet large --clock 60" are options of `python -m lab serve`
+	@exec $(VENV_PYTHON) -m lab serve $(ARGS)
+
+lock: setup ## Resolve requirements.in into requirements.txt again
+	@.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-python-downloads \
+		--generate-hashes --exclude-newer $(LOCK_DATE) $(LOCK_EXCEPTIONS) \
+		--no-header --no-emit-index-url --no-emit-find-links \
+		requirements.in --output-file requirements.txt
+	@echo "Review the changes to requirements.txt, then run 'make check test': they install it first."
+
+clean: ## Remove .venv and what the tools cached
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find dags include plugins tests -name __pycache__ -type d -prune -exec rm -rf {} +
