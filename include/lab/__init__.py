@@ -1,0 +1,1 @@
+"""The lab: AWS patching on one machine (see docs/lab.md)."""

@@ -1,0 +1,11 @@
+"""The lab's EC2: every operation in one class, over moto's."""
+
+from __future__ import annotations
+
+from lab.ec2.launch_operations import LaunchOperations
+from lab.ec2.tag_operations import TagOperations
+from lab.ec2.volume_operations import VolumeOperations
+
+
+class LabEC2Response(LaunchOperations, VolumeOperations, TagOperations):
+    """What `lab.ec2.install` puts in the place of moto's response class."""

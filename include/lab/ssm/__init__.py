@@ -1,0 +1,1 @@
+"""Systems Manager as the lab answers it, one noun a file."""

@@ -1,0 +1,3 @@
+from lab.testing import lab, lab_fleet, lab_server
+
+__all__ = ["lab", "lab_fleet", "lab_server"]

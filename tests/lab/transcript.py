@@ -1,0 +1,108 @@
+"""The transcript in docs/lab.md: run it against a lab, hold it against what stands there, or write it anew.
+
+A line that begins with `$ ` in a ```console block is a command (`> ` continues it), what follows is its
+output. All blocks are one bash session. The lab's ids come from its seed, so the output is always the same:
+
+    .venv/bin/python tests/lab/transcript.py      # writes the output in docs/lab.md anew
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "lab.md"
+ENDPOINT = "http://127.0.0.1:5999"
+"""The endpoint as the document has it."""
+END = "-- end of output --"
+
+
+@dataclass
+class Step:
+    """A command of the transcript, as it stands there, and its output."""
+
+    lines: list[str]
+    output: list[str] = field(default_factory=list)
+
+    @property
+    def command(self) -> str:
+        """The command for bash."""
+        return "\n".join(line[2:] for line in self.lines)
+
+
+def blocks(text: str) -> list[tuple[int, int]]:
+    """Where the console blocks begin and end: the lines between their fences."""
+    lines = text.splitlines()
+    starts = [i + 1 for i, line in enumerate(lines) if line == "```console"]
+    return [(start, lines.index("```", start)) for start in starts]
+
+
+def steps(lines: list[str]) -> list[Step]:
+    """The commands of one block with their outputs."""
+    found: list[Step] = []
+    for line in lines:
+        if line.startswith("$ "):
+            found.append(Step([line]))
+        elif line.startswith("> ") and not found[-1].output:
+            found[-1].lines.append(line)
+        else:
+            found[-1].output.append(line)
+    return found
+
+
+def run(commands: list[str], endpoint: str) -> list[list[str]]:
+    """Run commands in one bash session against the lab at `endpoint`; answers each one's output."""
+    script = "".join(f"{command.replace(ENDPOINT, endpoint)}\necho '{END}'\n" for command in commands)
+    path = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    settings = {"PATH": path, "AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull, "TZ": "UTC"}
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", script],
+        env={**clean, **settings},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=300,
+        check=False,
+    )
+    outputs = done.stdout.replace(endpoint, ENDPOINT).split(END + "\n")
+    assert len(outputs) == len(commands) + 1, f"{commands[len(outputs) - 1]} failed:\n{outputs[-1]}"
+    return [[re.sub(r"\s+$", "", line) for line in output.splitlines()] for output in outputs[:-1]]
+
+
+def transcript(text: str) -> list[Step]:
+    """Every step of the document."""
+    lines = text.splitlines()
+    return [step for start, end in blocks(text) for step in steps(lines[start:end])]
+
+
+def rewritten(text: str, outputs: list[list[str]]) -> str:
+    """The document with these outputs."""
+    lines, fresh, written, done = text.splitlines(), iter(outputs), [], 0
+    for start, end in blocks(text):
+        written += lines[done:start]
+        for step in steps(lines[start:end]):
+            written += [*step.lines, *next(fresh)]
+        done = end
+    return "\n".join([*written, *lines[done:]]) + "\n"
+
+
+def main() -> None:
+    """Write the outputs in the document anew, from a fresh lab."""
+    from lab.fleet import load_fleet
+    from lab.server import LabServer
+    from lab.world import Lab
+
+    text = DOCUMENT.read_text()
+    with LabServer(Lab(), fleet=load_fleet("demo")) as server:
+        outputs = run([step.command for step in transcript(text)], server.endpoint)
+    DOCUMENT.write_text(rewritten(text, outputs))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
