@@ -5,7 +5,7 @@ SHELL := /bin/bash
 VENV_PYTHON := .venv/bin/python
 
 # What `make lock` may see: nothing published after this day. The newest of everything breaks Celery
-# (docs/adr/0017). moto's pin is younger, and the only exception.
+# (docs/adr/0017-pins.md). moto's pin is younger, and the only exception.
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 

@@ -137,9 +137,10 @@ def _welcome(server: LabServer) -> str:
     lab = server.lab
     locations = list(lab.locations())
     nodes = sum(len(location.nodes) for location in locations)
+    places = "location (account and Region)" if len(locations) == 1 else "locations (account and Region)"
     manual = f"curl -X POST -d '{{\"hours\": 1}}' {server.endpoint}/lab/clock/advance"
     return f"""\
-The lab has {nodes} nodes in {len(locations)} locations (account and Region). Its time is {stamp(lab.clock.now())}.
+The lab has {nodes} nodes in {len(locations)} {places}. Its time is {stamp(lab.clock.now())}.
 Endpoint: {server.endpoint}
 
 export AWS_ENDPOINT_URL={server.endpoint}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -97,9 +98,15 @@ class Route:
 
 
 class Admin:
-    """Finds the page of a request and answers for it. `routes` is by path, then method."""
+    """Finds the page of a request and answers for it, under the lab's lock. `routes` is by path, then method."""
 
-    def __init__(self, routes: Mapping[str, Mapping[str, Route]], on_crash: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        routes: Mapping[str, Mapping[str, Route]],
+        lock: AbstractContextManager[Any],
+        on_crash: Callable[[str, Exception], None],
+    ) -> None:
+        self._lock = lock
         self._routes = {"/lab/": {"GET": Route("this list", self._listed)}, **routes}
         self._on_crash = on_crash
 
@@ -109,7 +116,9 @@ class Admin:
         try:
             _guard(environ)
             route = self._find(method, path)
-            found = route.page(Request(dict(parse_qsl(environ.get("QUERY_STRING", ""))), _body(environ)))
+            request = Request(dict(parse_qsl(environ.get("QUERY_STRING", ""))), _body(environ))
+            with self._lock:
+                found = route.page(request)
         except Refusal as refusal:
             return _json(refusal.status, {"error": str(refusal)}, refusal.allow)
         except ClockError as error:

@@ -101,9 +101,8 @@ def _listed(lab: Lab, request: Request) -> Any:
     request.known(*parts, "limit", "offset")
     limit, offset = request.page()
     match = checked(Match, {name: request.query[name] for name in parts if name in request.query})
-    with lab.clock.lock:
-        found = list(_nodes(lab, match))
-        shown = [_shown(location, node) for location, node in found[offset : offset + limit]]
+    found = list(_nodes(lab, match))
+    shown = [_shown(location, node) for location, node in found[offset : offset + limit]]
     more = offset + len(shown) < len(found)
     return {"total": len(found), "nodes": shown, "next_offset": offset + len(shown) if more else None}
 
@@ -146,14 +145,13 @@ def _failures(faults: NodeFaults | None) -> dict[str, Any] | None:
 
 def _changed(lab: Lab, request: Request) -> Any:
     change = request.checked(FleetChange)
-    with lab.clock.lock:
-        found = list(_nodes(lab, change.match))
-        if not found:
-            raise Refusal(
-                404, f"no node matches {change.match.model_dump(exclude_defaults=True)}; GET /lab/fleet lists them"
-            )
-        for location, node in found:
-            _apply(location, node, change.set)
+    found = list(_nodes(lab, change.match))
+    if not found:
+        raise Refusal(
+            404, f"no node matches {change.match.model_dump(exclude_defaults=True)}; GET /lab/fleet lists them"
+        )
+    for location, node in found:
+        _apply(location, node, change.set)
     return {"changed": len(found), "node_ids": [node.node_id for _, node in found[:MAX_PAGE]]}
 
 

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from lab.admin import Refusal, Request, Route
 from lab.calls import CallRecord
 from lab.clock import stamp
-from lab.faults import AWS_RATES, Faults, explain, parse_rules
+from lab.faults import Faults, aws_rates, explain, parse_rules
 from lab.rules import Rule
 from lab.world import Lab, Location, Settings
 
@@ -69,16 +69,15 @@ def routes(
 
 def _clock(lab: Lab, request: Request) -> Any:
     request.known()
-    with lab.clock.lock:
-        pending = lab.clock.pending()
-        rate = lab.clock.rate
-        return {
-            "now": stamp(lab.clock.now()),
-            "mode": "manual" if rate is None else "real" if rate == 1.0 else "rate",
-            "rate": rate,
-            "pending": len(pending),
-            "next": stamp(pending[0].when) if pending else None,
-        }
+    pending = lab.clock.pending()
+    rate = lab.clock.rate
+    return {
+        "now": stamp(lab.clock.now()),
+        "mode": "manual" if rate is None else "real" if rate == 1.0 else "rate",
+        "rate": rate,
+        "pending": len(pending),
+        "next": stamp(pending[0].when) if pending else None,
+    }
 
 
 def _advance(lab: Lab, request: Request) -> Any:
@@ -86,13 +85,12 @@ def _advance(lab: Lab, request: Request) -> Any:
     if len(wanted) != 1:
         raise Refusal(400, f"expected exactly one of {[*UNITS, 'to']}, found {sorted(wanted)}")
     [(unit, amount)] = wanted.items()
-    with lab.clock.lock:
-        lab.clock.run_due()
-        if unit == "to":
-            lab.clock.advance_to(_moment(amount))
-        else:
-            lab.clock.advance(_span(unit, amount, lab.clock.now()))
-        return _clock(lab, Request({}, None))
+    lab.clock.run_due()
+    if unit == "to":
+        lab.clock.advance_to(_moment(amount))
+    else:
+        lab.clock.advance(_span(unit, amount, lab.clock.now()))
+    return _clock(lab, Request({}, None))
 
 
 def _moment(text: Any) -> datetime:
@@ -126,7 +124,7 @@ def _set_faults(faults: Faults, request: Request, *, replaced: bool) -> Any:
     rates = body.get("aws_rates", False)
     if not isinstance(rates, bool):
         raise Refusal(400, f"aws_rates: expected true or false, found {rates!r}")
-    rules = [*parse_rules(body.get("rules", [])), *(AWS_RATES if rates else ())]
+    rules = [*parse_rules(body.get("rules", [])), *(aws_rates() if rates else ())]
     if replaced:
         faults.clear()
     faults.add(*rules)
@@ -209,14 +207,13 @@ def _clear_calls(record: CallRecord, request: Request) -> Any:
 
 def _state(lab: Lab, request: Request) -> Any:
     request.known()
-    with lab.clock.lock:
-        events = lab.clock.pending()
-        return {
-            "now": stamp(lab.clock.now()),
-            "events": len(events),
-            "next_events": [{"when": stamp(event.when), "label": event.label} for event in events[:10]],
-            "locations": [_counts(location) for location in lab.locations()],
-        }
+    events = lab.clock.pending()
+    return {
+        "now": stamp(lab.clock.now()),
+        "events": len(events),
+        "next_events": [{"when": stamp(event.when), "label": event.label} for event in events[:10]],
+        "locations": [_counts(location) for location in lab.locations()],
+    }
 
 
 def _counts(location: Location) -> dict[str, Any]:

@@ -114,8 +114,7 @@ def _listed(lab: Lab, request: Request) -> Any:
     if product is None:
         return {"products": [{"product": one.key, "family": one.family} for one in lab.repositories.products()]}
     limit, offset = request.page()
-    with lab.clock.lock:
-        view = lab.repositories.view(product, lab.repositories.empty(product), lab.clock.now())
+    view = lab.repositories.view(product, lab.repositories.empty(product), lab.clock.now())
     name = request.query.get("name")
     shown = [_shown(one) for one in view if name is None or _name(one) == name]
     more = offset + limit < len(shown)
@@ -155,12 +154,11 @@ def _shown(one: Package | WindowsPatch) -> dict[str, Any]:
 
 def _published(lab: Lab, request: Request) -> Any:
     wanted = request.checked(Publication)
-    with lab.clock.lock:
-        available = wanted.available or lab.clock.now()
-        if wanted.package is not None:
-            name = _add_package(lab, wanted.product, wanted.package, available)
-        if wanted.update is not None:
-            name = _add_update(lab, wanted.product, wanted.update, available)
+    available = wanted.available or lab.clock.now()
+    if wanted.package is not None:
+        name = _add_package(lab, wanted.product, wanted.package, available)
+    if wanted.update is not None:
+        name = _add_update(lab, wanted.product, wanted.update, available)
     return {"published": name, "available": stamp(available)}
 
 
@@ -199,9 +197,8 @@ def _add_update(lab: Lab, product_key: str, update: NewUpdate, available: dateti
 
 def _withdrawn(lab: Lab, request: Request) -> Any:
     wanted = request.checked(Withdrawal)
-    with lab.clock.lock:
-        evr = wanted.version.evr() if wanted.version else None
-        dropped = lab.repositories.withdraw(wanted.product, wanted.id, evr, lab.clock.now())
+    evr = wanted.version.evr() if wanted.version else None
+    dropped = lab.repositories.withdraw(wanted.product, wanted.id, evr, lab.clock.now())
     if not dropped:
         raise Refusal(
             404, f"{wanted.product} offers no such version of {wanted.id!r}; GET /lab/repositories lists them"

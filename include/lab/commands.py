@@ -133,16 +133,21 @@ def amount(text: str, total: int, at_least: int) -> int:
 def send(location: Location, command: Command, node_ids: list[str]) -> Command:
     """Send the command to `node_ids`; `command.on_done` is called once when it has ended.
 
-    Nothing has started when it returns: the first node starts as the clock's next event.
+    Nothing has started when it returns: the command is Pending, and the first node starts as the clock's
+    next event.
     """
     command.invocations = {node_id: CommandInvocation(node_id) for node_id in node_ids}
     command.waiting = list(reversed(command.invocations.values()))
     location.commands[command.command_id] = command
-    if node_ids:
+    location.schedule(0, lambda: _start(location, command), f"command {command.command_id} starts")
+    return command
+
+
+def _start(location: Location, command: Command) -> None:
+    if command.invocations and command.details == "Pending":
         command.details = "InProgress"
         notifications.command(location, command)
-    location.schedule(0, lambda: _pump(location, command), f"command {command.command_id} starts")
-    return command
+    _pump(location, command)
 
 
 def cancel(location: Location, command: Command, node_ids: list[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, Self
@@ -100,21 +100,27 @@ def _check_names(service: str, operation: str) -> None:
         )
 
 
-AWS_RATES: Sequence[FaultRule] = tuple(
-    FaultRule(kind="throttle", service="ec2", operation=operation, rate=Rate(per_second=rate, burst=burst))
-    for operation, burst, rate in (
-        ("Describe*", 100, 20),
-        ("CreateTags", 100, 10),
-        ("CopyImage", 100, 1),
-        ("DeregisterImage", 100, 5),
-        ("CreateSnapshot*", 100, 5),
-        ("DeleteSnapshot", 100, 5),
-        ("ModifyImageAttribute", 100, 5),
-        ("CreateImage", 50, 5),
-    )
+AWS_RATES = (
+    ("Describe*", 100, 20),
+    ("CreateTags", 100, 10),
+    ("CopyImage", 100, 1),
+    ("DeregisterImage", 100, 5),
+    ("CreateSnapshot*", 100, 5),
+    ("DeleteSnapshot", 100, 5),
+    ("ModifyImageAttribute", 100, 5),
+    ("CreateImage", 50, 5),
 )
-"""EC2's documented buckets (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html); CreateImage is not
-listed there and counts as any other mutating call. Systems Manager publishes none for the calls of patching."""
+"""EC2's documented buckets: operations, burst, refill per second
+(docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). CreateImage is not listed there and counts as any
+other mutating call. Systems Manager publishes none for the calls of patching."""
+
+
+def aws_rates() -> list[FaultRule]:
+    """Rules that throttle as EC2 does."""
+    return [
+        FaultRule(kind="throttle", service="ec2", operation=operation, rate=Rate(per_second=rate, burst=burst))
+        for operation, burst, rate in AWS_RATES
+    ]
 
 
 @dataclass(slots=True)

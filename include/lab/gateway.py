@@ -47,7 +47,8 @@ class Gateway:
         self.record = CallRecord()
         self.problems: list[str] = []
         """Contract violations and crashes, kept in strict mode only: each must fail the test it happened in."""
-        self.stopping = threading.Event()
+        self._over = threading.Event()
+        """Set when the lab is reset or stopped: a request that waits then waits no longer, and leaves no trace."""
         self._contract = Contract() if strict else None
         self._on_moto_reset = on_moto_reset
         self._moto = Substrate()
@@ -56,19 +57,37 @@ class Gateway:
         """The response, None to drop the connection."""
         if environ["PATH_INFO"].startswith("/moto-api") and _foreign(environ):
             return Answer(403, (("Content-Type", "text/plain"),), b"moto's API is not for other sites\n")
+        over = self._over
         with self.lab.clock.lock:
             self.lab.clock.run_due()
             call, unknown = self._identify(environ)
             verdict = self.faults.draw(call) if call.service else Verdict()
-        if verdict.delay:
-            self.stopping.wait(verdict.delay)
+        if _waits(verdict) and over.wait(_waits(verdict)):
+            return None
         answer = error_answer(call.protocol, call.service, unknown) if unknown else self._meet(call, verdict.fault)
+        with self.lab.clock.lock:
+            if not over.is_set():
+                self._note(call, verdict, answer)
+        return answer
+
+    def end_waiting(self) -> None:
+        """Drop the connections of requests that wait in a delay or timeout."""
+        self._over.set()
+        self._over = threading.Event()
+
+    def reset(self) -> None:
+        """Forget keys, faults, record, problems, and the requests that are under way."""
+        self.end_waiting()
+        self.keys.clear()
+        self.faults.clear()
+        self.record.clear()
+        self.problems.clear()
+
+    def _note(self, call: Call, verdict: Verdict, answer: Answer | None) -> None:
         if answer is not None and self._contract and verdict.fault is None:
             self.problems += self._contract.violations(call, answer)
-        with self.lab.clock.lock:
-            kind = verdict.fault.kind if verdict.fault else "delay" if verdict.delay else None
-            self.record.add(call, self.lab.clock.now(), answer.status if answer else None, kind)
-        return answer
+        kind = verdict.fault.kind if verdict.fault else "delay" if verdict.delay else None
+        self.record.add(call, self.lab.clock.now(), answer.status if answer else None, kind)
 
     def _identify(self, environ: Environ) -> tuple[Call, AwsError | None]:
         backend = problem = None
@@ -85,7 +104,6 @@ class Gateway:
             with self.lab.clock.lock:
                 return error_answer(call.protocol, call.service, error_for(fault.kind, call))
         if fault.kind in SILENT:
-            self.stopping.wait(fault.seconds)
             return None
         answer = self._run(call)
         if fault.kind == "lost_reply":
@@ -117,6 +135,9 @@ class Gateway:
 
     def _checked(self, call: Call, answer: Answer) -> Answer:
         """moto's answer; a page of HTML where an API was asked is a failure of moto, said in the API's words."""
+        if call.protocol == "rest-xml" and call.model and call.model.output_shape is None and answer.status < 300:
+            # moto says "True" where AWS says nothing (PutBucketPolicy).
+            answer = replace(answer, body=b"")
         html = (answer.header("Content-Type") or "").startswith("text/html")
         unrouted = answer.status == 404 and not answer.body and not call.operation
         if not call.service or not (unrouted or (html and answer.body[:9].lower() == b"<!doctype")):
@@ -130,6 +151,11 @@ class Gateway:
         if self._contract:
             self.problems.append(f"{call.name} crashed: {error!r}")
         return internal_error(call)
+
+
+def _waits(verdict: Verdict) -> float:
+    """Real seconds until something happens to the request."""
+    return verdict.delay + (verdict.fault.seconds if verdict.fault else 0.0)
 
 
 _LISTED = "The lab's list of services and operations (docs/lab.md)"

@@ -7,11 +7,11 @@ repeated and delayed (`Settings.notification_*`): nobody may rely on them.
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.events.models import events_backends
 
-from lab.clock import stamp
 from lab.world import Location
 
 if TYPE_CHECKING:
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 def window_state(location: Location, window: Window) -> None:
     """A window was enabled or disabled."""
     state = "ENABLED" if window.enabled else "DISABLED"
-    _send(location, "Maintenance Window State-change Notification", {"window-id": window.window_id, "status": state})
+    detail = {"window-id": window.window_id, "status": state}
+    _send(location, "Maintenance Window State-change Notification", detail, [_window(location, window.window_id)])
 
 
 def execution(location: Location, run: WindowExecution) -> None:
     """A window's execution changed its status."""
     detail = {**_times(run), "window-id": run.window_id, "window-execution-id": run.execution_id, "status": run.status}
-    _send(location, "Maintenance Window Execution State-change Notification", detail)
+    kind = "Maintenance Window Execution State-change Notification"
+    _send(location, kind, detail, [_window(location, run.window_id)])
 
 
 def task(location: Location, run: WindowExecution, task_run: TaskExecution) -> None:
@@ -40,7 +42,8 @@ def task(location: Location, run: WindowExecution, task_run: TaskExecution) -> N
         "task-execution-id": task_run.task_execution_id,
         "status": task_run.status,
     }
-    _send(location, "Maintenance Window Task Execution State-change Notification", detail)
+    kind = "Maintenance Window Task Execution State-change Notification"
+    _send(location, kind, detail, [_window(location, run.window_id)])
 
 
 def task_invocation(location: Location, run: WindowExecution, task_run: TaskExecution, invocation: Invocation) -> None:
@@ -57,7 +60,8 @@ def task_invocation(location: Location, run: WindowExecution, task_run: TaskExec
         "owner-information": invocation.owner_information or "",
         "status": status,
     }
-    _send(location, "Maintenance Window Task Target Invocation State-change Notification", detail)
+    kind = "Maintenance Window Task Target Invocation State-change Notification"
+    _send(location, kind, detail, [_window(location, run.window_id)])
 
 
 def command(location: Location, sent: Command) -> None:
@@ -65,10 +69,11 @@ def command(location: Location, sent: Command) -> None:
     detail = {
         "command-id": sent.command_id,
         "document-name": sent.document.name,
-        "requested-date-time": stamp(sent.requested),
+        "requested-date-time": _time(sent.requested),
         "status": sent.status,
     }
-    _send(location, "EC2 Command Status-change Notification", detail)
+    resources = [_node(location, node_id) for node_id in sent.instance_ids]
+    _send(location, "EC2 Command Status-change Notification", detail, resources)
 
 
 def invocation(location: Location, sent: Command, on_node: CommandInvocation) -> None:
@@ -77,18 +82,33 @@ def invocation(location: Location, sent: Command, on_node: CommandInvocation) ->
         "command-id": sent.command_id,
         "document-name": sent.document.name,
         "instance-id": on_node.node_id,
-        "requested-date-time": stamp(sent.requested),
+        "requested-date-time": _time(sent.requested),
         "status": on_node.status,
     }
-    _send(location, "EC2 Command Invocation Status-change Notification", detail)
+    kind = "EC2 Command Invocation Status-change Notification"
+    _send(location, kind, detail, [_node(location, on_node.node_id)])
 
 
 def _times(record: WindowExecution | TaskExecution | Invocation) -> dict[str, str]:
-    ended = {} if record.end is None else {"end-time": stamp(record.end)}
-    return {"start-time": stamp(record.start), **ended}
+    ended = {} if record.end is None else {"end-time": _time(record.end)}
+    return {"start-time": _time(record.start), **ended}
 
 
-def _send(location: Location, kind: str, detail: dict[str, Any]) -> None:
+def _time(when: datetime) -> str:
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _window(location: Location, window_id: str) -> str:
+    return location.arn(f"maintenancewindow/{window_id}")
+
+
+def _node(location: Location, node_id: str) -> str:
+    if node_id.startswith("mi-"):
+        return location.arn(f"managed-instance/{node_id}")
+    return location.arn(f"instance/{node_id}", "ec2")
+
+
+def _send(location: Location, kind: str, detail: dict[str, Any], resources: list[str]) -> None:
     """Put the event on the location's default bus, unless nobody listens."""
     account = dict.get(events_backends, location.account)
     backend = None if account is None else dict.get(account, location.region)
@@ -98,7 +118,7 @@ def _send(location: Location, kind: str, detail: dict[str, Any]) -> None:
     if settings.notification_drop and random.random() < settings.notification_drop:
         return
     twice = settings.notification_repeat and random.random() < settings.notification_repeat
-    event = {"Source": "aws.ssm", "DetailType": kind, "Detail": json.dumps(detail), "Resources": []}
+    event = {"Source": "aws.ssm", "DetailType": kind, "Detail": json.dumps(detail), "Resources": resources}
     for _ in range(2 if twice else 1):
         delay = random.uniform(0, settings.notification_delay_seconds) if settings.notification_delay_seconds else 0
         location.schedule(delay, lambda: backend.put_events([dict(event)]), kind)

@@ -28,11 +28,11 @@ SHOWN_AT_MOST = 24_000
 def add(location: Location, command: Command, invocation: CommandInvocation) -> None:
     """Note that an invocation has left output in the command's bucket, if it has one."""
     if command.bucket is not None:
-        location.lab.unwritten[command.bucket].append((location, command, invocation))
+        location.lab.unwritten[command.bucket].append((command, invocation))
 
 
 def materialise(
-    unwritten: defaultdict[str, list[tuple[Location, Command, CommandInvocation]]], environ: Mapping[str, Any]
+    unwritten: defaultdict[str, list[tuple[Command, CommandInvocation]]], environ: Mapping[str, Any]
 ) -> None:
     """Write what is noted for the bucket that a request to S3 is about.
 
@@ -49,15 +49,13 @@ def materialise(
     for owner in list(s3_backends):
         found = dict.get(s3_backends[owner], "aws")
         if found is not None and bucket in found.buckets:
-            for location, command, invocation in noted:
-                _write(location, command, invocation, found, found.buckets[bucket])
+            for command, invocation in noted:
+                _write(command, invocation, found, found.buckets[bucket])
 
 
-def _write(
-    location: Location, command: Command, invocation: CommandInvocation, backend: S3Backend, bucket: FakeBucket
-) -> None:
+def _write(command: Command, invocation: CommandInvocation, backend: S3Backend, bucket: FakeBucket) -> None:
     for step in invocation.outcome.steps if invocation.outcome is not None else ():
-        for stream, text in zip(("stdout", "stderr"), streams(location, step, invocation.node_id), strict=True):
+        for stream, text in zip(("stdout", "stderr"), streams(step, invocation.node_id), strict=True):
             if text:
                 key = f"{key_prefix(command, invocation.node_id)}{plugin_folder(step)}/{stream}"
                 written = backend.put_object(bucket.name, key, text.encode())
@@ -75,10 +73,6 @@ def plugin_folder(step: StepOutcome) -> str:
     return f"{step.step.action.replace(':', '')}/{step.step.name}"
 
 
-def streams(location: Location, step: StepOutcome, node_id: str) -> tuple[str, str]:
+def streams(step: StepOutcome, node_id: str) -> tuple[str, str]:
     """A step's standard output and standard error."""
-    if step.result is None:
-        return step.text, step.error
-    node = location.nodes[node_id]
-    platform = location.lab.repositories.product(node.product).platform_type
-    return patching.text(step, node_id, platform), step.error
+    return (step.text if step.result is None else patching.text(step, node_id)), step.error

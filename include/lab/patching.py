@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lab.agent import NodeResult
 from lab.downloads import DownloadError, baseline_override, install_override_list
 from lab.evaluations import Evaluation, OverrideList, Snapshot
-from lab.runs import REBOOT_CODES, StepOutcome
+from lab.runs import StepOutcome
 
 if TYPE_CHECKING:
     from lab.runs import Run
@@ -188,7 +188,7 @@ def shared_snapshot(step: PatchStep, snapshot_id: str) -> Snapshot:
     return found
 
 
-def text(outcome: StepOutcome, node_id: str, platform: str) -> str:
+def text(outcome: StepOutcome, node_id: str) -> str:
     """What the payload printed, made when it is read."""
     result = outcome.result
     if result is None:
@@ -206,7 +206,7 @@ def text(outcome: StepOutcome, node_id: str, platform: str) -> str:
         *(f"{name}: {counts[state]}" for name, state in _SUMMARY),
     ]
     lines += [f"{result.state(row)} {row.title}" for row in result.rows if result.state(row) not in _QUIET]
-    if outcome.code not in (0, REBOOT_CODES[platform]):
+    if outcome.code != 0:
         lines.append(f"failed to run commands: exit status {outcome.code}")
     return "\n".join(lines) + "\n"
 

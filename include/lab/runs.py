@@ -2,6 +2,10 @@
 
 Which step does what is decided by the document: the patch payload (`lab.patching`) for
 AWS-RunPatchBaseline, `lab.scripts` for every shell and PowerShell step.
+
+A step that fails does not keep the next one from running, unless the step says so in its inputs
+(`onFailure: exit` or `successAndExit`, `onSuccess: exit`) or ends with one of two exit codes; a last
+step with `finallyStep: true` runs even then (AG:agent/runpluginutil/run.go).
 """
 
 from __future__ import annotations
@@ -22,6 +26,12 @@ if TYPE_CHECKING:
 REBOOT_CODES = {"Linux": 194, "MacOS": 194, "Windows": 3010}
 """Exit codes on which the agent reboots the node and runs the step again (AG:agent/appconfig/constants_*.go)."""
 
+KILLED = 137
+"""Exit code of what the agent kills, at its time-out for example (AG:agent/executers/executers.go)."""
+
+EXIT_WITH_SUCCESS, EXIT_WITH_FAILURE = 168, 169
+"""Exit codes that end the document: the step counts as successful, or as failed (AG, as above)."""
+
 
 @dataclass(slots=True)
 class StepOutcome:
@@ -32,19 +42,38 @@ class StepOutcome:
     text: str = ""
     error: str = ""
     result: NodeResult | None = None
+    timed_out: bool = False
+    skipped: bool = False
+
+    @property
+    def details(self) -> str:
+        """Success, Failed or ExecutionTimedOut."""
+        if self.timed_out:
+            return "ExecutionTimedOut"
+        return "Success" if self.code in (0, EXIT_WITH_SUCCESS) else "Failed"
+
+    @property
+    def exits(self) -> bool:
+        """Whether the steps after it are skipped."""
+        if self.code in (EXIT_WITH_SUCCESS, EXIT_WITH_FAILURE):
+            return True
+        modifier = {"Success": "onSuccess", "Failed": "onFailure"}.get(self.details, "")
+        return self.step.inputs.get(modifier) == "exit"
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a document left on a node. `details` is a final invocation status."""
+    """What a document left on a node of a platform. `details` is a final invocation status."""
 
     details: str
+    platform: str
     steps: list[StepOutcome] = field(default_factory=list)
 
     @property
     def code(self) -> int:
-        """The response code: the last step's."""
-        return self.steps[-1].code if self.steps else -1
+        """The response code: that of the first step that did not succeed, else the last step's; -1 without any."""
+        bad = next((step.code for step in self.steps if step.details != "Success"), None)
+        return (self.steps[-1].code if self.steps else -1) if bad is None else bad
 
 
 class Run:
@@ -55,21 +84,19 @@ class Run:
         self.command = command
         self.node = node
         self.done = done
-        self.outcome = Outcome("Success")
         self.event: Event | None = None
         self.timeout: Event | None = None
         self.live = True
         self.platform = location.lab.repositories.product(node.product).platform_type
+        self.outcome = Outcome("Success", self.platform)
         self.steps = [step for step in command.document.steps if step.runs_on(self.platform, command.parameters)]
 
     def start(self) -> None:
         """Run the first step. Steps for other platforms are passed over, a document for others fails."""
         if self.platform not in self.command.document.platform_types:
             self._over("InvalidPlatform")
-        elif self.steps:
-            self._begin_step(0)
         else:
-            self._over("Success")
+            self._go_on(0)
 
     def interrupt(self) -> None:
         """Nothing further happens on the node; only the step's time-out is still to come."""
@@ -89,16 +116,13 @@ class Run:
         self.event = self.location.schedule(seconds, action, "run")
 
     def end_step(self, index: int, step: StepOutcome) -> None:
-        """A step has ended: the next one, or the end. A step that failed ends the document."""
+        """A step has ended: the next one, or the end."""
         if self.timeout is not None:
             self.timeout.cancel()
+        if step.details == "Failed" and step.step.inputs.get("onFailure") == "successAndExit":
+            step.code = EXIT_WITH_SUCCESS
         self.outcome.steps.append(step)
-        if step.code != 0:
-            self._over("Failed")
-        elif index + 1 < len(self.steps):
-            self._begin_step(index + 1)
-        else:
-            self._over("Success")
+        self._go_on(index + 1)
 
     def reboot(self, then: Callable[[], None]) -> None:
         """Reboot the node and go on with `then` when its agent is back, if it ever is."""
@@ -108,6 +132,20 @@ class Run:
         """A parameter's first value, "" without one."""
         values: Any = self.command.parameters.get(name) or [""]
         return str(values[0])
+
+    def _go_on(self, index: int) -> None:
+        """Begin the step of this number, or what follows instead of it, or end with the worst of the steps."""
+        if any(step.exits for step in self.outcome.steps):
+            index = max(index, len(self.steps) - (1 if self._has_finally() else 0))
+        if index < len(self.steps):
+            self._begin_step(index)
+            return
+        worst = {step.details for step in self.outcome.steps}
+        self._over(next((details for details in ("Failed", "ExecutionTimedOut") if details in worst), "Success"))
+
+    def _has_finally(self) -> bool:
+        last = self.command.document.steps[-1]
+        return self.steps[-1] is last and last.inputs.get("finallyStep") in (True, "true")
 
     def _begin_step(self, index: int) -> None:
         from lab import patching, scripts
@@ -123,10 +161,17 @@ class Run:
             scripts.ScriptStep(self, index).start()
 
     def _timed_out(self, index: int) -> None:
+        """The agent kills the step and goes on; of one that cannot be reached nothing further is heard."""
+        lives = self.live and self.location.reachable(self.node)
         self.cancel()
-        step = self.steps[index]
-        self.outcome.steps.append(StepOutcome(step, -1, error="The step exceeded its time-out.\n"))
-        self._over("ExecutionTimedOut")
+        error = "The step exceeded its time-out.\n"
+        step = StepOutcome(self.steps[index], KILLED if lives else -1, error=error, timed_out=True)
+        if lives:
+            self.live = True
+            self.end_step(index, step)
+        else:
+            self.outcome.steps.append(step)
+            self._over("ExecutionTimedOut")
 
     def _over(self, details: str) -> None:
         self.outcome.details = details

@@ -27,7 +27,7 @@ REBOOTS_AT_MOST = 3
 """Reboots that a step may ask for before the agent gives up on it."""
 
 PROBES = ("needs-restarting", "reboot-required", "RebootRequired", "RebootPending", "PendingFileRenameOperations")
-_EXIT = re.compile(r"^exit\s+(\d+)\s*;?\s*$", re.MULTILINE | re.IGNORECASE)
+_EXIT = re.compile(r"^exit\s+(\d{1,9})\s*;?\s*$", re.MULTILINE | re.IGNORECASE)
 _ECHO = re.compile(r"""^(?:echo|Write-Output|Write-Host)\s+["']?([^"'$`]*?)["']?\s*$""", re.MULTILINE | re.IGNORECASE)
 
 
@@ -57,7 +57,8 @@ class ScriptStep:
         if self.probes_and_reboots() and self.reboot_required():
             return REBOOT_CODES[self.run.platform]
         codes = _EXIT.findall(self.script)
-        return int(codes[-1]) if codes else 0
+        code = int(codes[-1]) if codes else 0
+        return code if self.run.platform == "Windows" else code % 256
 
     def probes_and_reboots(self) -> bool:
         """Whether the script asks for a reboot where one is pending."""

@@ -53,6 +53,7 @@ class LabServer:
                 **admin_fleet.routes(lab),
                 **admin_repositories.routes(lab),
             },
+            lock=lab.clock.lock,
             on_crash=lambda page, error: self.problems.append(f"{page} crashed: {error!r}"),
         )
         lab.clock.on_crash = lambda error: self.problems.append(f"an event crashed: {error!r} {error.__notes__}")
@@ -97,7 +98,6 @@ class LabServer:
         world.install(self.lab)
         substrate.prepare(self.lab, self._gateway.keys, self._swaps)
         install_services()
-        self._gateway.stopping.clear()
         try:
             self._begin()
         except BaseException:
@@ -112,7 +112,7 @@ class LabServer:
         """Stop listening, end open connections and give moto its own clock back. Twice is as good as once."""
         if self._http is None:
             return
-        self._gateway.stopping.set()
+        self._gateway.end_waiting()
         self.lab.clock.stop()
         if self._thread is not None:
             self._http.shutdown()
@@ -121,17 +121,16 @@ class LabServer:
         self._http.close_connections()
         self._http.server_close()
         self._http = None
-        self._forget_lab()
-        substrate.forget(self.lab.seed)
-        self._swaps.restore()
-        world.install(None)
+        with self.lab.clock.lock:
+            self._forget_lab()
+            substrate.forget(self.lab.seed)
+            self._swaps.restore()
+            world.install(None)
 
     def reset(self) -> None:
         """Back to the seeded fleet, the start time, the first settings; no faults, no record, no pending events."""
         with self.lab.clock.lock:
             self.lab.settings = replace(self._settings)
-            self.calls.clear()
-            self.problems.clear()
             self._begin()
 
     def __enter__(self) -> Self:
@@ -142,10 +141,9 @@ class LabServer:
 
     def _begin(self) -> None:
         with self.lab.clock.lock:
-            self._forget_lab()
+            self._gateway.reset()
             self.lab.reset()
             self.lab.clock.reset(self._start)
-            self.faults.clear()
             substrate.forget(self.lab.seed)
             if self.fleet is not None:
                 from lab.seeding import seed

@@ -12,6 +12,7 @@ from typing import Any
 from lab.world import Location
 
 TAG = "tag:"
+_KEYS = frozenset({"instanceids", "tag-key", "resource-groups:name", "resource-groups:resourcetypefilters"})
 
 
 def resolve(location: Location, targets: list[dict[str, Any]]) -> list[str]:
@@ -25,6 +26,19 @@ def resolve(location: Location, targets: list[dict[str, Any]]) -> list[str]:
     return sorted(node_id for node_id in found or () if managed(location, node_id))
 
 
+def problem(targets: list[dict[str, Any]]) -> str | None:
+    """Why nodes cannot be named like this, None when they can."""
+    for group in targets:
+        key = group.get("Key") or ""
+        if key.lower() not in _KEYS and not (key.startswith(TAG) and len(key) > len(TAG)):
+            return (
+                f"{key or 'null'} is no key of a target: use InstanceIds, tag:<key>, tag-key or resource-groups:Name."
+            )
+        if not group.get("Values"):
+            return f"The target {key} needs values."
+    return None
+
+
 def managed(location: Location, node_id: str) -> bool:
     """Whether Systems Manager knows the node and it is on; its agent may be lost all the same."""
     node = location.nodes.get(node_id)
@@ -32,7 +46,7 @@ def managed(location: Location, node_id: str) -> bool:
 
 
 def _named(location: Location, key: str, values: list[str]) -> set[str]:
-    if key in ("InstanceIds", "instanceids"):
+    if key.lower() == "instanceids":
         return set(values)
     if key == "tag-key":
         return {node_id for node_id in location.nodes if any(tag in location.tags(node_id) for tag in values)}

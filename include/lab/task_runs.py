@@ -215,7 +215,8 @@ def substitute(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, str):
         return PSEUDO.sub(lambda found: names.get(found[1], found[0]), value)
     if isinstance(value, bytes):
-        return substitute(value.decode(), names)
+        # A function's payload is text as a rule; what is none has no pseudo-parameters.
+        return substitute(value.decode(errors="replace"), names)
     if isinstance(value, list):
         return [substitute(item, names) for item in value]
     if isinstance(value, dict):

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from lab.window_engine import ExecutionRun
 
 
+FIRST_PLACE = ("111111111111", "eu-west-3")
+"""Account and Region of clients without a role, until a fleet says otherwise."""
+
+
 @dataclass(slots=True)
 class Settings:
     """Behaviour that AWS does not document; each default is the one docs/lab.md explains."""
@@ -233,11 +237,10 @@ class Lab:
         self.settings = settings or Settings()
         self.repositories = repositories or Repositories.shipped()
         self.rules = Rules()
-        self.unwritten: defaultdict[str, list[tuple[Location, Command, CommandInvocation]]] = defaultdict(list)
+        self.unwritten: defaultdict[str, list[tuple[Command, CommandInvocation]]] = defaultdict(list)
         """Command output that nobody has read yet, by bucket; see `lab.outputs`."""
         self.evaluations = Evaluations(self.repositories)
-        self.default_account = "111111111111"
-        self.default_region = "eu-west-3"
+        self.default_account, self.default_region = FIRST_PLACE
 
     def reset(self) -> None:
         """Begin anew: the same draws again, no rules, no output to write, the repositories as shipped."""
@@ -245,6 +248,7 @@ class Lab:
         from lab.repositories import Repositories
 
         self.random.seed(self.seed)
+        self.default_account, self.default_region = FIRST_PLACE
         self.rules.clear()
         self.unwritten.clear()
         if self.repositories.serial:

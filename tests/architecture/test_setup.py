@@ -17,9 +17,7 @@ offline = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    root = tmp_path / "checkout"
+def new_checkout(root: Path) -> Path:
     for package in ("lab", "sluice"):
         (root / "include" / package).mkdir(parents=True)
         (root / "include" / package / "__init__.py").touch()
@@ -43,11 +41,29 @@ def where_sluice_is(root: Path) -> Path:
     return Path(shown.stdout.strip())
 
 
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout that was set up after an earlier attempt had been interrupted."""
+    root = new_checkout(tmp_path_factory.mktemp("project") / "checkout")
+    (root / ".venv").mkdir()
+    (root / ".venv/half").touch()
+    done = set_up(root)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
 @offline
-def test_set_up_makes_the_packages_importable_and_a_second_run_does_nothing(checkout: Path) -> None:
-    first = set_up(checkout)
-    assert first.returncode == 0, first.stderr
+def test_set_up_makes_the_packages_importable(checkout: Path) -> None:
     assert where_sluice_is(checkout).is_relative_to(checkout)
+
+
+@offline
+def test_what_an_interrupted_set_up_left_is_made_again(checkout: Path) -> None:
+    assert not (checkout / ".venv/half").exists()
+
+
+@offline
+def test_a_second_set_up_does_nothing(checkout: Path) -> None:
     made = (checkout / ".venv/pyvenv.cfg").stat().st_mtime_ns
     second = set_up(checkout)
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
@@ -55,19 +71,15 @@ def test_set_up_makes_the_packages_importable_and_a_second_run_does_nothing(chec
 
 
 @offline
-def test_a_moved_checkout_and_an_interrupted_set_up_are_made_again(checkout: Path) -> None:
-    half = checkout / ".venv/half"
-    half.parent.mkdir()
-    half.touch()
-    assert set_up(checkout).returncode == 0
-    assert not half.exists()
-    moved = checkout.rename(checkout.with_name("moved"))
+def test_a_checkout_in_another_place_gets_an_environment_of_its_own(checkout: Path) -> None:
+    moved = shutil.copytree(checkout, checkout.with_name("moved"), symlinks=True)
     assert "making" in set_up(moved).stdout
     assert str(moved) in (moved / ".venv/bin/pip").read_text("utf-8").splitlines()[0]
     assert where_sluice_is(moved).is_relative_to(moved)
 
 
-def test_an_interpreter_that_is_too_old_is_refused_with_what_to_do(checkout: Path) -> None:
+def test_an_interpreter_that_is_too_old_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    checkout = new_checkout(tmp_path / "checkout")
     old = checkout / "python3.9"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.18 || exit 1\n', "utf-8")
     old.chmod(0o755)

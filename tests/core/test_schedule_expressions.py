@@ -184,7 +184,18 @@ def test_a_date_is_read_with_its_offset_and_is_utc_without_one(text: str, expect
     assert parse_instant(text).tzinfo is UTC
 
 
-@pytest.mark.parametrize("text", ["2025-06-02", "20250602T000000Z", "tomorrow", "2025-06-31T00:00:00Z", "1748822400"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-06-02",
+        "20250602T000000Z",
+        "tomorrow",
+        "2025-06-31T00:00:00Z",
+        "1748822400",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:00:00-02:00",
+    ],
+)
 def test_a_malformed_date_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ScheduleError, match="2018-01-01T00:00:00Z"):
         parse_instant(text)

@@ -205,3 +205,10 @@ def test_an_end_before_the_start_is_refused() -> None:
 
 def test_a_rate_beyond_the_end_of_time_never_fires() -> None:
     assert Occurrences.of("rate(999999999 days)", anchor=START).after(START) is None
+
+
+def test_a_cron_expression_that_starts_at_the_end_of_time_never_fires() -> None:
+    occurrences = Occurrences.of(
+        "cron(0 2 * * ? *)", anchor=START, timezone="Asia/Tokyo", start_date="9999-12-31T23:00:00Z"
+    )
+    assert occurrences.after(START) is None

@@ -119,6 +119,8 @@ def test_an_association_that_makes_no_sense_is_refused(ssm: Any) -> None:
     assert code(ssm.create_association, Name="AWS-Noop", Targets=WEB, Parameters={"x": ["1"]}) == "InvalidParameters"
     assert code(ssm.create_association, Name="AWS-Noop", Targets=WEB, ScheduleExpression="daily") == "InvalidSchedule"
     assert code(ssm.create_association, Name="AWS-Noop", Targets=WEB, DocumentVersion="9") == "InvalidDocumentVersion"
+    for targets in ([{"Values": ["web"]}], [{"Key": "tag:Role"}], [{"Key": "Role", "Values": ["web"]}]):
+        assert code(ssm.create_association, Name="AWS-Noop", Targets=targets) == "InvalidTarget"
 
 
 def test_a_document_with_an_association_cannot_be_deleted(ssm: Any) -> None:

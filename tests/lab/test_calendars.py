@@ -270,6 +270,15 @@ def test_what_is_no_calendar_is_a_typed_error(lab: LabHandle) -> None:
     assert code(CalendarNames=["fine", "AWS-RunPatchBaseline"]) == "InvalidDocumentType"
     assert code(CalendarNames=["fine"], AtTime="yesterday") == "ValidationException"
     assert code(CalendarNames=[]) == "ValidationException"
+    for beyond in ("9999-12-31T23:00:00Z", "0001-01-01T00:00:00+14:00"):
+        assert code(CalendarNames=["fine"], AtTime=beyond) == "ValidationException"
+
+
+def test_an_event_that_reaches_beyond_all_dates_is_a_typed_error(lab: LabHandle) -> None:
+    ssm = lab.client("ssm")
+    create(ssm, "endless", calendar("DTSTART:20250601T000000Z DURATION:P3000000D"))
+    with pytest.raises(ClientError, match="UnsupportedCalendarException"):
+        ssm.get_calendar_state(CalendarNames=["endless"])
 
 
 def test_a_calendar_document_is_checked_when_it_is_made(lab: LabHandle) -> None:

@@ -163,6 +163,14 @@ def test_a_name_is_given_once(ssm: Any) -> None:
         (changed(parameters={**CONTENT["parameters"], "bad": {"type": "String", "allowedPattern": "("}}), "bad"),
         (
             changed(
+                parameters={**CONTENT["parameters"], "bad": {"type": "String", "allowedPattern": f"a{{{'9' * 30}}}"}}
+            ),
+            "bad",
+        ),
+        (changed(mainSteps=[{"name": "x", "action": "aws:runShellScript", "inputs": {"runCommand": 5}}]), "runCommand"),
+        (changed(mainSteps=[{"name": "x", "action": "aws:runShellScript", "inputs": {"runCommand": None}}]), "lines"),
+        (
+            changed(
                 parameters={**CONTENT["parameters"], "bad": {"type": "String", "allowedValues": ["a"], "default": "b"}}
             ),
             "[a]",
@@ -354,6 +362,27 @@ def test_content_is_read_or_refused_but_never_a_crash(schema: str, members: dict
         assert step.runs_on("Linux") in (True, False)
 
 
-def test_content_nested_without_end_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("text", "document_format"),
+    [
+        ("[" * 60_000, "JSON"),
+        ('{"mainSteps": ' + "[" * 400 + "]" * 400 + "}", "JSON"),
+        ("mainSteps: &steps\n- *steps\n", "YAML"),
+        ("mainSteps:\n- 2025-06-02: when\n", "YAML"),
+    ],
+    ids=["without end", "too deep", "in itself", "a date as key"],
+)
+def test_content_that_json_could_not_write_is_refused(text: str, document_format: str) -> None:
     with pytest.raises(SSMException, match="not valid"):
-        parse("[" * 60_000, "JSON", "Command")
+        parse(text, document_format, "Command")
+
+
+def test_a_version_of_ever_so_many_digits_does_not_exist(ssm: Any) -> None:
+    create(ssm)
+    with refused("InvalidDocumentVersion"):
+        ssm.describe_document(Name="Restart", DocumentVersion="9" * 5000)
+
+
+def test_a_document_filter_needs_a_key(ssm: Any) -> None:
+    with refused("InvalidFilterKey"):
+        ssm.list_documents(Filters=[{"Values": ["Self"]}])

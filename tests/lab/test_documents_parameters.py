@@ -66,7 +66,7 @@ def test_a_string_takes_one_value() -> None:
     assert "one value" in refused({"Operation": ["Scan", "Install"]})
 
 
-@pytest.mark.parametrize("seconds", ["1", "9999", "10000", "29999", "35999", "36000"])
+@pytest.mark.parametrize("seconds", ["5", "9999", "10000", "29999", "35999", "36000"])
 def test_the_step_may_take_up_to_ten_hours(seconds: str) -> None:
     bound = bind_parameters(PATCH, {"Operation": ["Scan"], "StepTimeoutSeconds": [seconds]})
     assert PATCH.steps[0].timeout_seconds(bound) == int(seconds)

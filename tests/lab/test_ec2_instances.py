@@ -9,7 +9,7 @@ import pytest
 from ec2_builder import IMAGE, LAUNCHED, NOBODY, collect, ids, instances, launch, listening, only, refused
 from world_builder import add_nodes
 
-from lab.ec2.addresses import free_addresses, next_subnet
+from lab.ec2.addresses import KEPT_FREE, free_addresses, next_subnet
 from lab.ec2.events import Change
 from lab.ec2.instances import instance_by_id
 from lab.testing import LabHandle
@@ -36,6 +36,21 @@ def test_the_profile_of_an_instance_is_one_that_iam_knows_by_the_same_id(lab: La
         "Arn": profile["Arn"],
         "Id": profile["InstanceProfileId"],
     }
+
+
+def test_a_profile_put_on_or_taken_off_later_shows(lab: LabHandle) -> None:
+    ec2, iam, instance_id = lab.client("ec2"), lab.client("iam"), launch(lab)
+    arns = [
+        iam.create_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Arn"] for name in ("first", "second")
+    ]
+    assert "IamInstanceProfile" not in only(ec2, instance_id)
+    associated = ec2.associate_iam_instance_profile(InstanceId=instance_id, IamInstanceProfile={"Arn": arns[0]})
+    assert only(ec2, instance_id)["IamInstanceProfile"]["Arn"] == arns[0]
+    association = associated["IamInstanceProfileAssociation"]["AssociationId"]
+    ec2.replace_iam_instance_profile_association(AssociationId=association, IamInstanceProfile={"Arn": arns[1]})
+    assert only(ec2, instance_id)["IamInstanceProfile"]["Arn"] == arns[1]
+    ec2.disassociate_iam_instance_profile(AssociationId=association)
+    assert "IamInstanceProfile" not in only(ec2, instance_id)
 
 
 def test_windows_says_so_in_platform_and_bill(lab: LabHandle) -> None:
@@ -76,11 +91,12 @@ def test_a_fleet_that_fills_the_default_vpc_goes_on_in_another(lab: LabHandle) -
     launch(lab)
     backend = lab.location().ec2
     for subnet in backend.describe_subnets():
-        subnet._available_ip_addresses = len(subnet._subnet_ips)
+        subnet._available_ip_addresses = len(subnet._subnet_ips) + KEPT_FREE
     found = only(lab.client("ec2"), launch(lab))
     assert ip_address(found["PrivateIpAddress"]) in ip_network("10.0.0.0/16")
     assert found["VpcId"] != backend.default_vpc.id
     assert free_addresses(next_subnet(backend)) > 16_000
+    assert all(free_addresses(subnet) >= KEPT_FREE for subnet in backend.describe_subnets())
 
 
 def test_volumes_stand_in_the_instance_and_in_describe_volumes(lab: LabHandle) -> None:
@@ -297,6 +313,26 @@ def test_a_terminated_instance_is_seen_for_an_hour_without_network_and_volumes(l
         ec2.describe_instances(InstanceIds=[instance_id])
     assert ec2.describe_tags()["Tags"] == []
     assert instance_by_id(lab.location().ec2, instance_id) is None
+
+
+def test_a_protected_instance_saves_its_zone_from_termination(lab: LabHandle) -> None:
+    ec2, launched = lab.client("ec2"), [launch(lab) for _ in range(6)]
+    zones = {each["InstanceId"]: each["Placement"]["AvailabilityZone"] for each in instances(ec2.describe_instances())}
+    ec2.modify_instance_attribute(InstanceId=launched[0], DisableApiTermination={"Value": True})
+    with listening() as told, refused("OperationNotPermitted"):
+        ec2.terminate_instances(InstanceIds=launched)
+    gone = {each for each in launched if zones[each] != zones[launched[0]]}
+    assert {each for each, _ in told} == gone
+    dead = [{"Name": "instance-state-name", "Values": ["terminated"]}]
+    assert ids(ec2.describe_instances(Filters=dead)) == gone
+
+
+def test_an_instance_that_is_protected_from_it_stops_the_stop(lab: LabHandle) -> None:
+    ec2, free, protected = lab.client("ec2"), launch(lab), launch(lab)
+    ec2.modify_instance_attribute(InstanceId=protected, DisableApiStop={"Value": True})
+    with refused("OperationNotPermitted"):
+        ec2.stop_instances(InstanceIds=[free, protected])
+    assert only(ec2, free)["State"]["Name"] == "running"
 
 
 @pytest.mark.parametrize("operation", ["start_instances", "stop_instances", "reboot_instances"])

@@ -92,6 +92,27 @@ def test_an_installed_version_that_is_not_approved_is_other_under_its_own_title(
     assert (row.compliance, row.matched, row.requested, row.classification) == ("UNSPECIFIED", False, False, "")
 
 
+def test_an_older_version_that_is_approved_says_nothing_of_an_installed_one() -> None:
+    row = only(PRIORITIES, libc("2.0", version("1.0"), version("1.5")))
+    assert (row.title, row.state, row.matched) == ("libc6.amd64:2.0", "INSTALLED_OTHER", False)
+
+
+@pytest.mark.parametrize("older", [(), (version("1.0"),)])
+def test_an_installed_version_that_no_repository_has_is_judged_as_one_of_no_known_priority_or_origin(
+    older: tuple[Version, ...],
+) -> None:
+    package = libc("2.0", *older)
+    row = only(baseline(rule("LOW", non_security=True, PRIORITY=["*"])), package)
+    assert (row.title, row.state, row.compliance, row.matched) == ("libc6.amd64:2.0", "INSTALLED", "LOW", True)
+    assert (row.classification, row.severity, row.requested) == ("", "", False)
+    assert only(baseline(rule()), package).state == "INSTALLED_OTHER"
+    assert only(baseline(rule(non_security=True, PRIORITY=["Optional"])), package).state == "INSTALLED_OTHER"
+    listed = baseline(ApprovedPatches=["libc6"], ApprovedPatchesEnableNonSecurity=True)
+    assert only(listed, package).state == "INSTALLED"
+    rejected = baseline(rule(non_security=True), RejectedPatches=["libc6"], RejectedPatchesAction="BLOCK")
+    assert only(rejected, package).state == "INSTALLED_REJECTED"
+
+
 def test_an_approved_package_that_is_not_installed_is_not_applicable() -> None:
     row = only(PRIORITIES, libc(None, version("1.0"), version("2.0")))
     assert (row.title, row.state, row.requested) == ("libc6.amd64:2.0", "NOT_APPLICABLE", False)

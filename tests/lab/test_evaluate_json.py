@@ -119,7 +119,7 @@ def test_a_row_has_id_title_state_compliance_matched_and_requested() -> None:
 
 
 def test_an_absent_epoch_is_0() -> None:
-    for absent in ({}, {"epoch": None}):
+    for absent in ({}, {"epoch": None}, {"epoch": ""}, {"epoch": "(none)"}, {"epoch": "0"}):
         package = {**OPENSSL, "installed": {"version": "1.0", "release": "1", **absent}, "versions": []}
         assert rows({**LINUX, "packages": [package]})[0]["title"] == "openssl.x86_64:0:1.0-1"
 
@@ -152,6 +152,19 @@ def test_a_windows_node_has_kbs() -> None:
     approved = {"ApprovedPatches": ["KB5058385"], "ApprovedPatchesComplianceLevel": "CRITICAL"}
     (row,) = rows({**WINDOWS, "baseline": approved, "override_list": {"patches": [{"id": "KB5058385"}]}})
     assert (row["state"], row["compliance"], row["requested"]) == ("MISSING", "CRITICAL", True)
+
+
+def test_a_windows_update_without_a_date_is_from_1970() -> None:
+    undated = {**WINDOWS["packages"][0], "released": None}
+    body = {"ApprovalRules": {"PatchRules": [{"PatchFilterGroup": {"PatchFilters": []}, "ApproveAfterDays": 360}]}}
+    assert rows({**WINDOWS, "baseline": body, "packages": [undated]})[0]["state"] == "MISSING"
+
+
+def test_a_baseline_may_come_as_a_client_prints_it() -> None:
+    printed = {**RULES, "PatchGroups": ["web"], "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
+    assert rows({**LINUX, "baseline": printed}) == rows(LINUX)
+    bare = {"ApprovalRules": {"PatchRules": None}, "GlobalFilters": {"PatchFilters": None}}
+    assert rows({**LINUX, "baseline": bare})[0]["state"] == "INSTALLED_OTHER"
 
 
 def test_a_node_without_packages_has_no_rows() -> None:
@@ -245,10 +258,10 @@ def test_a_package_that_makes_no_sense_is_refused(changes: dict[str, Any], line:
 
 
 def test_every_problem_of_a_document_is_named() -> None:
-    patch = {"kb": "KB1", "installed": "yes", "title": "T" * 100, "released": None}
+    patch = {"kb": "KB1", "installed": "yes", "title": "T" * 100, "released": 5}
     assert refused({**WINDOWS, "packages": [patch]}) == [
         'packages[0].installed: expected a valid boolean; found "yes"',
         "packages[0].product: expected a value; found none",
         "packages[0].classification: expected a value; found none",
-        "packages[0].released: expected a time such as 2025-06-02T00:00:00Z; found null",
+        "packages[0].released: expected a time such as 2025-06-02T00:00:00Z; found 5",
     ]

@@ -263,15 +263,23 @@ def newest(os: str, evrs_: list[Evr]) -> Evr:
 
 def approved(on: tuple[str, str], body: dict[str, Any], package: Package) -> dict[Evr, int]:
     levels: dict[Evr, int] = {}
-    for version in package.versions:
-        if on in APT and package.installed and compare(on[0], version.evr, package.installed) < 0:
-            continue
+    for version in looked_at(on, package):
         noticed = any(other.evr == version.evr and other.notice for other in package.versions)
         if on in RPM and version.notice is None and noticed:
             continue
         for level in approving_levels(on, body, package, version):
             levels[version.evr] = max(levels.get(version.evr, 0), LEVELS.index(level))
     return levels
+
+
+def looked_at(on: tuple[str, str], package: Package) -> Iterator[Version]:
+    here = package.installed
+    if here is None or (on not in APT and on[0] != "SUSE"):
+        yield from package.versions
+        return
+    yield from (version for version in package.versions if compare(on[0], version.evr, here) >= 0)
+    if here not in {version.evr for version in package.versions}:
+        yield Version(here, None, None, None, None, security_origin=False)
 
 
 def approving_levels(on: tuple[str, str], body: dict[str, Any], package: Package, version: Version) -> Iterator[str]:

@@ -489,8 +489,18 @@ def test_suse_asks_no_package_for_a_patch_and_dates_only_patches() -> None:
     body = baseline(rule(7, CLASSIFICATION=["*"]))
     assert only(body, bash("1.0", version("2.0", built=0)), on=SUSE).state == "MISSING"
     assert only(body, bash("1.0", version("2.0", notice(8), built=0)), on=SUSE).state == "MISSING"
-    assert only(body, bash("1.0", version("2.0", notice(6), built=90)), on=SUSE).state == "INSTALLED_OTHER"
+    assert only(body, bash("1.0", version("2.0", notice(6), built=90)), on=SUSE).state == "INSTALLED"
     assert only(baseline(ApprovedPatches=["bash"]), bash("1.0", version("2.0")), on=SUSE).state == "MISSING"
+
+
+def test_suse_judges_what_is_installed_and_newer_yum_and_dnf_what_the_repositories_have() -> None:
+    outdated = bash("3.0", version("2.0", notice()))
+    assert only(SECURITY, outdated, on=SUSE).state == "INSTALLED_OTHER"
+    assert {only(SECURITY, outdated, on=on).state for on in (AL2, AL2023)} == {"INSTALLED"}
+    everything = baseline(rule(non_security=True))
+    row = only(everything, bash("3.0"), on=SUSE)
+    assert (row.title, row.state, row.compliance) == ("bash.x86_64:0:3.0-1", "INSTALLED", "HIGH")
+    assert {only(everything, bash("3.0"), on=on).state for on in (AL2, AL2023)} == {"INSTALLED_OTHER"}
 
 
 @pytest.mark.parametrize(
@@ -507,4 +517,5 @@ def test_suse_asks_no_package_for_a_patch_and_dates_only_patches() -> None:
 def test_suse_lists_name_patches_and_files(pattern: str, fits: bool) -> None:
     package = bash("1.0", version("2.0", notice(id_="SUSE-SLE-Module-2025-123", cves=["CVE-2025-0001"])))
     assert only(baseline(ApprovedPatches=[pattern]), package, on=SUSE).matched is fits
-    assert only(baseline(rule(), RejectedPatches=[pattern]), package, on=SUSE).matched is not fits
+    rejected = baseline(rule(CLASSIFICATION=["Security"]), RejectedPatches=[pattern])
+    assert only(rejected, package, on=SUSE).matched is not fits

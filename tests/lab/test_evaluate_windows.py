@@ -89,6 +89,14 @@ def test_an_application_is_approved_by_its_own_product() -> None:
     assert not only(body, patch()).matched
 
 
+def test_a_rule_without_a_patch_set_approves_no_application() -> None:
+    office = patch(product="Office 2016", product_family="Office", patch_set="APPLICATION")
+    assert not only(baseline(rule()), office).matched
+    assert not only(baseline(rule(PRODUCT=["Office 2016"])), office).matched
+    assert only(baseline(rule(PATCH_SET=["*"])), office).matched
+    assert only(baseline(ApprovedPatches=[office.kb]), office).matched
+
+
 def test_an_update_that_microsoft_has_not_rated_is_unspecified() -> None:
     row = only(baseline(rule(MSRC_SEVERITY=["Unspecified"])), patch(msrc_severity=None))
     assert (row.state, row.severity) == ("MISSING", "Unspecified")

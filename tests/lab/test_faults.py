@@ -15,7 +15,7 @@ from lab.calls import Call
 from lab.clock import Clock
 from lab.contract import Contract
 from lab.errors import FaultError
-from lab.faults import AWS_RATES, FaultRule, Faults, Rate, parse_rules
+from lab.faults import FaultRule, Faults, Rate, aws_rates, parse_rules
 from lab.testing import LabHandle
 
 FIRST, SECOND = "111111111111", "222222222222"
@@ -197,6 +197,24 @@ def test_who_waits_for_no_answer_finds_the_connection_closed_and_holds_up_nobody
     assert closed
 
 
+def test_a_reset_ends_the_waiting_of_those_who_get_no_answer(lab):
+    put(lab, kind="timeout", service="sts", seconds=600)
+    dropped = threading.Event()
+
+    def wait() -> None:
+        with pytest.raises(ConnectionClosedError):
+            slow.get_caller_identity()
+        dropped.set()
+
+    slow = lab.client("sts")
+    threading.Thread(target=wait).start()
+    while lab.server.faults.shown()[0]["hit"] == 0:
+        pass
+    lab.server.reset()
+    assert dropped.wait(10)
+    assert lab.server.calls.total() == 0
+
+
 def test_a_truncated_json_answer_is_taken_for_an_empty_one(lab):
     # botocore does this, and that is why the product must take a missing member for a failure.
     put(lab, kind="truncate", service="ssm", operation="DescribeInstanceInformation")
@@ -329,7 +347,7 @@ def test_a_bucket_never_lets_more_through_than_burst_and_rate_allow(burst, per_s
 
 def test_aws_s_rates_are_those_that_ec2_publishes():
     faults = Faults(Clock(), 0, real_time=lambda: 0.0)
-    faults.add(*AWS_RATES)
+    faults.add(*aws_rates())
     describes = [call("ec2", "DescribeInstances")] * 101
     assert sum(hits(faults, *describes)) == 1
     assert sum(hits(faults, *[call("ec2", "CreateImage")] * 52)) == 2

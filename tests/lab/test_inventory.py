@@ -308,6 +308,8 @@ def test_inventory_that_aws_refuses_is_refused_and_nothing_of_it_is_kept(lab: La
         put(lab, node.node_id, *({**huge, "TypeName": f"Custom:Huge{n}"} for n in range(5)))
     with pytest.raises(ClientError, match="InvalidInstanceId"):
         put(lab, "i-00000000000000000", fine)
+    with pytest.raises(ClientError, match="InvalidItemContentException"):
+        put(lab, node.node_id, {**network, "CaptureTime": "2025-02-30T00:00:00Z"})
     put(lab, node.node_id, network)
     assert entries(lab, node.node_id, "AWS:Network") == network["Content"]
 
@@ -341,6 +343,16 @@ def test_a_custom_type_can_be_deleted(lab: LabHandle) -> None:
     ):
         with pytest.raises(ClientError, match=code):
             client.delete_inventory(**given)
+
+
+def test_a_deletion_is_done_once_and_another_under_its_token_is_refused(lab: LabHandle) -> None:
+    [node] = add_nodes(lab)
+    put(lab, node.node_id, {**RACK, "Content": [{"Bay": "B"}]})
+    client, token = lab.client("ssm"), "11111111-2222-3333-4444-555555555555"
+    done = client.delete_inventory(TypeName="Custom:Rack", ClientToken=token)
+    assert client.delete_inventory(TypeName="Custom:Rack", ClientToken=token)["DeletionId"] == done["DeletionId"]
+    with pytest.raises(ClientError, match="InvalidDeleteInventoryParametersException"):
+        client.delete_inventory(TypeName="Custom:Shelf", ClientToken=token)
 
 
 def test_a_schema_that_cannot_be_disabled_says_so(lab: LabHandle) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from world_builder import add_nodes
 
 from lab.agent import NodeResult
 from lab.evaluate import Row
+from lab.ssm.base import SSMOperations
 from lab.ssm.patch_states import PatchCounts, counts
 from lab.ssm.patches import LEVELS, UPLOADED_STATES
 from lab.ssm.selection import select
@@ -284,6 +284,13 @@ def test_an_available_security_update_counts_as_the_baseline_chose(lab: LabHandl
     assert state["CriticalNonCompliantCount"] == state["OtherNonCompliantCount"] == 0
 
 
+class Listing(SSMOperations):
+    """Any operation that has pages."""
+
+    def _get_action(self) -> str:
+        return "ListDocuments"
+
+
 def test_reading_all_pages_looks_at_each_item_once_and_again_only_at_a_page_s_end() -> None:
     looked_at: list[int] = []
 
@@ -291,7 +298,8 @@ def test_reading_all_pages_looks_at_each_item_once_and_again_only_at_a_page_s_en
         looked_at.append(number)
         return number % 3 == 0
 
-    operation: Any = SimpleNamespace(params={"MaxResults": 10})
+    operation = Listing()
+    operation.params = {"MaxResults": 10}
     found: list[int] = []
     while True:
         page, more = select(operation, range(100), wanted, default=50)

@@ -18,6 +18,7 @@ from world_builder import (
     invocations,
     on_nodes,
     patch_state,
+    plugin,
     script_document,
 )
 
@@ -361,7 +362,7 @@ def test_point_23_a_second_patch_operation_at_the_same_time_fails_without_a_word
     second = send(lab, [node])
     lab.advance(hours=1)
     assert details(lab, second) == ["Failed"]
-    assert on_nodes(lab, second)[node.node_id]["CommandPlugins"][0]["Output"] == ""
+    assert plugin(lab, second, node, "PatchLinux")["Output"] == ""
 
 
 def test_point_23_a_failed_install_is_reported_as_failed(lab: LabHandle) -> None:
@@ -396,9 +397,8 @@ def test_an_override_list_that_cannot_be_downloaded_fails_the_node(lab: LabHandl
     [node] = add_nodes(lab)
     command = send(lab, [node], "Install", parameters={"InstallOverrideList": ["s3://nowhere/list.yaml"]})
     lab.advance(hours=1)
-    [one] = on_nodes(lab, command).values()
-    assert one["StatusDetails"] == "Failed"
-    assert "s3://nowhere/list.yaml" in one["CommandPlugins"][0]["Output"]
+    assert details(lab, command) == ["Failed"]
+    assert "s3://nowhere/list.yaml" in plugin(lab, command, node, "PatchLinux")["Output"]
     assert node.result is None
 
 

@@ -62,6 +62,18 @@ def test_point_24_each_state_of_an_execution_is_notified(lab: LabHandle, queue: 
     }
 
 
+def test_point_24_a_notification_names_the_window_or_the_node_that_it_is_about(lab: LabHandle, queue: str) -> None:
+    window = run_a_window(lab)
+    nodes = {f"arn:aws:ec2:eu-west-3:111111111111:instance/{node}" for node in lab.location().nodes}
+    named: dict[str, set[str]] = {}
+    for event in received(lab, queue):
+        named.setdefault(event["detail-type"].partition(" ")[0], set()).update(event["resources"])
+    assert named == {
+        "Maintenance": {f"arn:aws:ssm:eu-west-3:111111111111:maintenancewindow/{window}"},
+        "EC2": nodes,
+    }
+
+
 def test_point_24_notifications_may_all_be_lost(lab: LabHandle, queue: str) -> None:
     lab.world.settings.notification_drop = 1.0
     window = run_a_window(lab)

@@ -64,6 +64,7 @@ def test_what_was_not_given_is_not_answered(ssm: Any) -> None:
         ({"Schedule": "cron(0 2 1 12 ? *)", "ScheduleTimezone": "America/Los_Angeles"}, "2025-12-01T02:00-08:00"),
         ({"Schedule": "cron(24 30 2 ? * * *)"}, "2025-06-02T02:30:24Z"),
         ({"Schedule": "at(2025-07-07T15:55:00)", "ScheduleTimezone": "Asia/Kolkata"}, "2025-07-07T21:25+05:30"),
+        ({"Schedule": "at(9999-12-31T23:00:00)", "ScheduleTimezone": "Asia/Tokyo"}, "9999-12-31T23:00Z"),
     ],
 )
 def test_the_next_execution_time_is_written_in_the_windows_zone_without_needless_seconds(
@@ -266,9 +267,18 @@ def test_enabling_and_disabling_a_window_is_told_to_eventbridge(lab: LabHandle, 
     assert {event["detail"]["window-id"] for event in told} == {window}
 
 
-def test_a_page_token_that_is_not_the_labs_is_refused(ssm: Any) -> None:
+def test_a_page_token_is_good_for_the_request_that_got_it_only(ssm: Any) -> None:
+    for number in range(12):
+        create(ssm, f"window-{number}")
+    token = ssm.describe_maintenance_windows(MaxResults=10)["NextToken"]
+    assert len(ssm.describe_maintenance_windows(MaxResults=50, NextToken=token)["WindowIdentities"]) == 2
+    for refused in ({"NextToken": "mine"}, {"NextToken": f"lab-page-{'9' * 30}"}, {"NextToken": f"{token}0"}):
+        with pytest.raises(ClientError, match="ValidationException"):
+            ssm.describe_maintenance_windows(**refused)
     with pytest.raises(ClientError, match="ValidationException"):
-        ssm.describe_maintenance_windows(NextToken="mine")
+        ssm.describe_maintenance_windows(NextToken=token, Filters=[{"Key": "Enabled", "Values": ["true"]}])
+    with pytest.raises(ClientError, match="InvalidNextToken"):
+        ssm.list_documents(NextToken=token)
 
 
 def test_deleting_a_window_that_is_not_there_is_no_error(ssm: Any) -> None:

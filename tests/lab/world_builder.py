@@ -127,6 +127,11 @@ def on_nodes(lab: LabHandle, command: str) -> dict[str, dict[str, Any]]:
     return {one["InstanceId"]: one for page in pages for one in page["CommandInvocations"]}
 
 
+def plugin(lab: LabHandle, command: str, node: Node, name: str) -> dict[str, Any]:
+    """What a step of a command's document reported of a node."""
+    return next(one for one in on_nodes(lab, command)[node.node_id]["CommandPlugins"] if one["Name"] == name)
+
+
 def patch_state(lab: LabHandle, node: Node) -> dict[str, Any]:
     """A node's patch state as the API answers it."""
     [state] = lab.client("ssm").describe_instance_patch_states(InstanceIds=[node.node_id])["InstancePatchStates"]

@@ -11,6 +11,9 @@ from moto.ec2.models.subnets import Subnet
 
 from lab.ec2.state import State, state
 
+KEPT_FREE = 250
+"""Addresses of a subnet that the fleet leaves for what users launch."""
+
 SUBNETS_A_NETWORK = 4
 """A /16 has room for four /18."""
 
@@ -29,7 +32,7 @@ def next_subnet(backend: EC2Backend) -> Subnet:
     while True:
         while mine.subnets:
             subnet = mine.subnets[mine.launched % len(mine.subnets)]
-            if free_addresses(subnet) > 0:
+            if free_addresses(subnet) > KEPT_FREE:
                 mine.launched += 1
                 return subnet
             mine.subnets.remove(subnet)

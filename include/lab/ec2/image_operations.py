@@ -48,7 +48,7 @@ class ImageOperations(SnapshotOperations):
             image_id,
             name=name,
             description=self.params.get("Description", ""),
-            volumes=list(zip(devices, snapshots, deleted)),
+            volumes=list(zip(devices, snapshots, deleted, strict=True)),
         )
         if tags["image"]:
             self.backend.tags[image.id] = tags["image"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 
 from moto.ec2.models.instances import Instance
 
@@ -60,9 +59,12 @@ class InstanceOperations(EC2Operations):
         return {"StartingInstances": self._changes(before, "stopped", {"Code": 0, "Name": "pending"})}
 
     def stop_instances(self) -> Reply:
-        """StopInstances."""
+        """StopInstances; one that is protected from it stops the whole request."""
         before = self._before("stopped", ("running", "stopped"))
         running = self._in_state("running")
+        for instance in running:
+            if instance.disable_api_stop:
+                raise _protected(instance, "stopped", "disableApiStop")
         self.backend.stop_instances([instance.id for instance in running])
         for instance in running:
             emit(self.location, instance.id, Change.STOPPED)
@@ -75,24 +77,36 @@ class InstanceOperations(EC2Operations):
             emit(self.location, instance.id, Change.REBOOTED)
 
     def terminate_instances(self) -> Reply:
-        """TerminateInstances; a terminated instance is forgotten after an hour."""
+        """TerminateInstances; a terminated instance is forgotten after an hour.
+
+        One that is protected saves all of its Availability Zone; those in other zones go before the
+        request fails (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_TerminateInstances.html).
+        """
         before = self._before("terminated", ("running", "stopped", "terminated"))
-        going = [instance for instance in self._requested() if instance._state.name != "terminated"]
-        if going:
-            volumes = list(chain.from_iterable(instance.block_device_mapping.values() for instance in going))
-            self.params["InstanceIds"] = [instance.id for instance in going]
-            super().terminate_instances()
-            for volume_id in {volume.volume_id for volume in volumes} - self.backend.volumes.keys():
-                self.backend.tags.pop(volume_id, None)
-            for instance in going:
-                forget_later(self.location, instance.id)
-                emit(self.location, instance.id, Change.TERMINATED)
+        alive = [instance for instance in self._requested() if instance._state.name != "terminated"]
+        protected = [instance for instance in alive if instance.disable_api_termination]
+        saved = {instance.placement.zone for instance in protected}
+        self._terminate([instance for instance in alive if instance.placement.zone not in saved])
+        if protected:
+            raise _protected(protected[0], "terminated", "disableApiTermination")
         gone = ("running", "stopped")
         changes = [
             self._change(instance_id, was, {"Code": 32, "Name": "shutting-down"} if was["Name"] in gone else was)
             for instance_id, was in before.items()
         ]
         return {"TerminatingInstances": changes}
+
+    def _terminate(self, going: Sequence[Instance]) -> None:
+        if not going:
+            return
+        volumes = {device.volume_id for instance in going for device in instance.block_device_mapping.values()}
+        self.params["InstanceIds"] = [instance.id for instance in going]
+        super().terminate_instances()
+        for volume_id in volumes - self.backend.volumes.keys():
+            self.backend.tags.pop(volume_id, None)
+        for instance in going:
+            forget_later(self.location, instance.id)
+            emit(self.location, instance.id, Change.TERMINATED)
 
     def _instance_ids(self) -> list[str]:
         """The sorted ids that the request is about: those it names, which must exist, or all."""
@@ -135,6 +149,13 @@ class InstanceOperations(EC2Operations):
     @staticmethod
     def _change(instance_id: str, was: Record, now: Record) -> Record:
         return {"InstanceId": instance_id, "CurrentState": now, "PreviousState": was}
+
+
+def _protected(instance: Instance, what: str, attribute: str) -> AwsError:
+    return AwsError(
+        "OperationNotPermitted",
+        f"The instance '{instance.id}' may not be {what}. Modify its '{attribute}' instance attribute and try again.",
+    )
 
 
 def _by_reservation(records: Sequence[InstanceRecord], owner: str) -> list[Record]:

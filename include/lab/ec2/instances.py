@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.block_device import BlockDeviceType
@@ -27,17 +28,15 @@ GP3_IOPS, GP3_THROUGHPUT = 3000, 125
 def instance_by_id(backend: EC2Backend, instance_id: str) -> Instance | None:
     """The instance, None for an id that was never given out or whose instance is forgotten."""
     index = state(backend).index
-    found = index.get(instance_id)
-    if found is None:
-        # moto's own launches (RunInstances, Auto Scaling, Spot) ask for their instance before they have
-        # returned: take in what is not indexed yet, the newest first.
-        for reservation in reversed(list(backend.reservations.values())):
-            for instance in reservation.instances:
-                if instance.id == instance_id:
-                    index.add(instance, reservation)
-                    return instance
-        return None
-    return found.instance
+    if (found := index.get(instance_id)) is not None:
+        return found.instance
+    # moto attaches volumes to what it launches before it has returned it: look into the newest reservation.
+    for newest in islice(reversed(backend.reservations.values()), 1):
+        for instance in newest.instances:
+            if instance.id == instance_id:
+                index.add(instance, newest)
+                return instance
+    return None
 
 
 def create_instance(

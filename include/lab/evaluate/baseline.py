@@ -44,7 +44,7 @@ class PatchFilter(BaseModel):
 class FilterGroup(BaseModel):
     """Filters that must all fit."""
 
-    PatchFilters: list[PatchFilter] = []
+    PatchFilters: Annotated[list[PatchFilter], _absent_as([])] = []
 
 
 class PatchRule(BaseModel):
@@ -60,7 +60,7 @@ class PatchRule(BaseModel):
 class RuleGroup(BaseModel):
     """The approval rules."""
 
-    PatchRules: list[PatchRule] = []
+    PatchRules: Annotated[list[PatchRule], _absent_as([])] = []
 
 
 class BaselineBody(BaseModel):
@@ -106,7 +106,8 @@ class Rule:
     """An approval rule with its cut-off: what is dated before it is approved."""
 
     def __init__(self, rule: PatchRule, manager: Manager, now: datetime) -> None:
-        self.filters = Filters(rule.PatchFilterGroup, manager)
+        windows = manager is Manager.WINDOWS_UPDATE
+        self.filters = Filters(_of_windows(rule.PatchFilterGroup) if windows else rule.PatchFilterGroup, manager)
         self.rank = LEVELS.index(rule.ComplianceLevel)
         self.non_security = rule.EnableNonSecurity
         self.before = _cut_off(rule, now)
@@ -114,6 +115,16 @@ class Rule:
     def approves(self, *, security: bool, dated: datetime | None) -> bool:
         """Whether a patch that its filters fit is approved; without a date no delay holds it back."""
         return (security or self.non_security) and (dated is None or dated < self.before)
+
+
+def _of_windows(group: FilterGroup) -> FilterGroup:
+    """A rule that names no patch set means the operating system's.
+
+    The least that a rule for an application says is its PATCH_SET (UG:about-windows-app-patching).
+    """
+    if any(each.Key == "PATCH_SET" for each in group.PatchFilters):
+        return group
+    return FilterGroup(PatchFilters=[*group.PatchFilters, PatchFilter(Key="PATCH_SET", Values=["OS"])])
 
 
 def _cut_off(rule: PatchRule, now: datetime) -> datetime:

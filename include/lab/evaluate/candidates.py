@@ -8,7 +8,7 @@ and global filters bind an rpm baseline's rules but not its approved list.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -58,10 +58,19 @@ class Approval:
         self.key = deb_key if manager.debian else rpm_key
 
     def candidates(self, package: Package) -> list[Candidate]:
-        """Every known version of a package with its verdict, in the order in which they are given."""
+        """Every version that the agent looks at with its verdict, in the order in which they are given."""
         rank = self._apt_rank if self.manager.debian else self._rpm_rank
+        return [Candidate(self.key(version.evr), version, rank(package, version)) for version in self._known(package)]
+
+    def _known(self, package: Package) -> Sequence[Version]:
         known = package.versions if self.manager.debian else _without_bare_twins(package.versions)
-        return [Candidate(self.key(version.evr), version, rank(package, version)) for version in known]
+        if package.installed is None or not self.manager.judges_installed:
+            return known
+        here = self.key(package.installed)
+        upward = [version for version in known if self.key(version.evr) >= here]
+        if all(self.key(version.evr) != here for version in upward):
+            upward.append(Version(package.installed, None, None, None, None, security_origin=False))
+        return upward
 
     def rejects(self, package: Package, evr: Evr) -> bool:
         """Whether the rejected list names this version of a package."""

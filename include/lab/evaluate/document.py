@@ -15,7 +15,7 @@ from lab.evaluate.model import EvaluationError, Evr, Notice, Override, Package, 
 from lab.evaluate.problems import problems
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""When the agent takes a notice without a date to be from."""
+"""When a notice or a Windows update without a date is taken to be from (UG:about-windows-app-patching)."""
 
 
 def _time(value: object) -> datetime:
@@ -32,6 +32,11 @@ def _or(default: Any) -> BeforeValidator:
     return BeforeValidator(lambda value: default if value is None else value)
 
 
+def _epoch(value: object) -> object:
+    """rpm itself prints an absent epoch as `(none)`."""
+    return 0 if value in (None, "", "(none)") else value
+
+
 Time = Annotated[datetime, BeforeValidator(_time)]
 """An ISO 8601 time; one without a zone is UTC, as the agent takes it."""
 
@@ -41,7 +46,7 @@ YesNo = Annotated[bool, Field(strict=True)]
 class EvrDocument(BaseModel):
     """A version; an absent epoch is 0."""
 
-    epoch: Annotated[int, _or(0)] = 0
+    epoch: Annotated[int, BeforeValidator(_epoch)] = 0
     version: str
     release: Annotated[str, _or("")] = ""
 
@@ -104,11 +109,11 @@ class WindowsPatchDocument(BaseModel):
     classification: str
     msrc_severity: str | None = None
     patch_set: Annotated[str, _or("OS")] = "OS"
-    released: Time
+    released: Time | None
 
     def read(self) -> WindowsPatch:
         """As the evaluation takes it."""
-        return WindowsPatch(**self.model_dump())
+        return WindowsPatch(**{**self.model_dump(), "released": self.released or _LONG_AGO})
 
 
 class OverrideDocument(BaseModel):

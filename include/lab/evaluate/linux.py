@@ -1,10 +1,11 @@
 """What a scan reports of packages, and what an install asks for.
 
 A row a `name.arch`. rpm: the newest version that the baseline approves, else the newest that is known
-(`patch_common/baseline.py`, __get_package_that_should_be_reported). apt: among what is installed and what
-is newer (`patch_apt/package_version.py`, get_package_versions), and what is installed where none of it is
-approved. An approved package that is not installed is NOT_APPLICABLE: the agent counts those, but does
-not report them one by one (`patch_common/package_compliance.py`, upload_na_compliance).
+(`patch_common/baseline.py`, __get_package_that_should_be_reported). apt: the newest that it approves, else
+what is installed (`patch_apt/package.py`, _has_matched_versions). Where what it approves is not newer, the
+row shows what is installed (`patch_yum/yum_report.py`, `patch_dnf/dnf_package.py`). An approved package
+that is not installed is NOT_APPLICABLE: the agent counts those, but does not report them one by one
+(`patch_common/package_compliance.py`, upload_na_compliance).
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Scan:
 
     def _installed(self, package: Package, installed: Evr, known: Sequence[Candidate]) -> Finding:
         here = self.approval.key(installed)
-        approved = [c for c in known if c.rank is not None and (c.key >= here or not self.debian)]
+        approved = [c for c in known if c.rank is not None]
         best = _preferred(approved)
         if best is None:
             return self._unapproved(package, installed, here, known)

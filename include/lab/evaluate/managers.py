@@ -59,6 +59,17 @@ class Manager(StrEnum):
         return self in {Manager.YUM, Manager.DNF, Manager.APT}
 
     @property
+    def judges_installed(self) -> bool:
+        """Whether the version that is installed is judged with the newer ones, and no older one is.
+
+        apt and zypper: `patch_apt/package_version.py` (get_package_versions) and `cli_wrapper/ZYpp.py`
+        (get_all_installed_packages). An older version that a baseline approves says nothing there, and one
+        that no repository has any more is judged without notice, priority, section or origin. yum judges
+        what the repositories have and nothing else; dnf goes with it.
+        """
+        return self in {Manager.APT, Manager.ZYPPER}
+
+    @property
     def always_reports_rejected(self) -> bool:
         """Whether a rejected package that is installed is INSTALLED_REJECTED whatever RejectedPatchesAction says.
 

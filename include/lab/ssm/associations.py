@@ -14,7 +14,7 @@ from typing import Any
 from lab.ssm.base import SSMOperations, error
 from lab.ssm.documents import Document, bind_parameters, find_document
 from lab.ssm.tags import forget_tags, new_tags, resource_tags
-from lab.targets import resolve
+from lab.targets import problem, resolve
 
 MAX_ASSOCIATIONS = 2000
 
@@ -120,10 +120,10 @@ class AssociationOperations(SSMOperations):
         """An association, by id or by document and node; its latest version unless told otherwise."""
         association = self._existing()
         wanted = self.params.get("AssociationVersion", "$LATEST")
-        number = len(association.versions) if wanted == "$LATEST" else int(wanted)
-        if number > len(association.versions):
-            raise error("InvalidAssociationVersion", f"The association has no version {number}.")
-        return {"AssociationDescription": self._described(association, association.versions[number - 1])}
+        for number, version in enumerate(association.versions, start=1):
+            if str(number) == wanted or (wanted == "$LATEST" and version is association.latest):
+                return {"AssociationDescription": self._described(association, version)}
+        raise error("InvalidAssociationVersion", f"The association has no version {wanted}.")
 
     def list_associations(self) -> dict[str, Any]:
         """Associations, oldest first. AssociationFilterList narrows them down; none has ever run."""
@@ -197,8 +197,13 @@ class AssociationOperations(SSMOperations):
         schedule = body.get("ScheduleExpression")
         if schedule is not None and _SCHEDULE.fullmatch(schedule) is None:
             raise error("InvalidSchedule", f"A schedule is rate(…), cron(…) or at(…), found {schedule}.")
-        if document.document_type != "Automation" and not body.get("Targets"):
+        targets = body.get("Targets", [])
+        if not all(group.get("Key") for group in targets):
+            raise error("InvalidTarget", "A target needs a key.")
+        if document.document_type != "Automation" and not targets:
             raise error("InvalidTarget", "An association needs an instance or targets.")
+        if document.document_type != "Automation" and (wrong := problem(targets)):
+            raise error("InvalidTarget", wrong)
 
     def _node(self, node_id: str) -> None:
         if node_id not in self.location.nodes:

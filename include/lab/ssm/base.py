@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -94,6 +95,9 @@ class SSMOperations(SimpleSystemManagerResponse):
         method = camelcase_to_underscores(name)
         try:
             raw = json.loads(self.body or "{}")
+        except (ValueError, RecursionError):
+            return self._failure("SerializationException", "The request's body is no JSON.")
+        try:
             self.params = parse_params(model, raw)
             if method in self.own_operations:
                 result = getattr(self, method)()
@@ -115,25 +119,43 @@ class SSMOperations(SimpleSystemManagerResponse):
     def page(self, items: Sequence[T], default: int, at_most: int = 50) -> tuple[list[T], dict[str, str]]:
         """One page of `items` and the `NextToken` member, if any, to add to the answer.
 
-        `MaxResults` of the request decides the page's size, `default` without one. Tokens are opaque
-        to clients; one that is not ours raises InvalidNextToken.
+        `MaxResults` of the request decides the page's size, `default` without one. Raises InvalidNextToken
+        for a token that is not this request's (`page_start`).
         """
         size = min(self.params.get("MaxResults") or default, at_most)
-        start = 0
-        if token := self.params.get("NextToken"):
-            found = re.fullmatch(r"lab-page-(\d+)", token)
-            if found is None:
-                declared = {shape.name for shape in operations()[self._get_action()].error_shapes}
-                code = "InvalidNextToken" if "InvalidNextToken" in declared else "ValidationException"
-                raise error(code, "The specified token isn't valid.")
-            start = int(found[1])
-        more = {"NextToken": f"lab-page-{start + size}"} if start + size < len(items) else {}
+        start = self.page_start()
+        more = self.next_token(start + size) if start + size < len(items) else {}
         return list(items[start : start + size]), more
 
-    def once(self, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def page_start(self) -> int:
+        """The number of the first item of the page that the request's `NextToken` asks for, 0 without one.
+
+        Raises InvalidNextToken (ValidationException where the model doesn't declare it) for a token that
+        the same request, apart from its page size, did not get.
+        """
+        token = self.params.get("NextToken")
+        if not token:
+            return 0
+        found = re.fullmatch(r"lab-page-(\d{1,9})-(\w+)", token)
+        if found is None or found[2] != self._paged_request():
+            declared = {shape.name for shape in operations()[self._get_action()].error_shapes}
+            code = "InvalidNextToken" if "InvalidNextToken" in declared else "ValidationException"
+            raise error(code, "The specified token isn't valid.")
+        return int(found[1])
+
+    def next_token(self, start: int) -> dict[str, str]:
+        """The `NextToken` member that asks for the page that begins with item number `start`."""
+        return {"NextToken": f"lab-page-{start}-{self._paged_request()}"}
+
+    def _paged_request(self) -> str:
+        request = {name: value for name, value in self.params.items() if name not in ("NextToken", "MaxResults")}
+        text = f"{self._get_action()} {json.dumps(request, default=str, sort_keys=True)}"
+        return f"{zlib.crc32(text.encode()):08x}"
+
+    def once(self, make: Callable[[], dict[str, Any]], mismatch: str = "IdempotentParameterMismatch") -> dict[str, Any]:
         """Run `make` once per `ClientToken`: the same request gets the first answer again.
 
-        Another request under the same token raises IdempotentParameterMismatch, as the model declares.
+        Another request under the same token raises `mismatch`, which the operation's model must declare.
         """
         token = self.params.get("ClientToken")
         if not token:
@@ -144,7 +166,7 @@ class SSMOperations(SimpleSystemManagerResponse):
             before, answer = self.location.client_tokens[key]
             if before != request:
                 raise error(
-                    "IdempotentParameterMismatch",
+                    mismatch,
                     f"The client token {token} was used before by a request with other parameters.",
                 )
             return answer

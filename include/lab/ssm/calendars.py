@@ -24,6 +24,9 @@ from lab.ssm.documents import find_document
 HORIZONS = (timedelta(days=32), timedelta(days=400), timedelta(days=1830))
 """How far NextTransitionTime looks ahead, further only when nothing is found nearer."""
 
+YEARS = range(1970, 2200)
+"""Years that can be asked about: those that cron expressions of Systems Manager know."""
+
 FASTEST = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 
 Span = tuple[datetime, datetime]
@@ -196,7 +199,10 @@ class CalendarOperations(SSMOperations):
         calendars = [self._calendar(name) for name in self.params["CalendarNames"]]
         if not calendars:
             raise error("ValidationException", "CalendarNames must name at least one calendar.")
-        is_open, change = state(calendars, when)
+        try:
+            is_open, change = state(calendars, when)
+        except OverflowError as problem:
+            raise error("UnsupportedCalendarException", f"An event reaches beyond all dates: {problem}") from problem
         answer = {"State": "OPEN" if is_open else "CLOSED", "AtTime": stamp(when)}
         return answer if change is None else {**answer, "NextTransitionTime": stamp(change)}
 
@@ -208,6 +214,8 @@ class CalendarOperations(SSMOperations):
             when = datetime.fromisoformat(given)
         except ValueError as problem:
             raise error("ValidationException", f"AtTime must be an ISO 8601 time, found {given}.") from problem
+        if when.year not in YEARS:
+            raise error("ValidationException", f"AtTime must be of the years {YEARS[0]} to {YEARS[-1]}, found {given}.")
         return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
 
     def _calendar(self, name: str) -> ChangeCalendar:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.ssm.exceptions import SSMException
 
 from lab import commands, outputs
-from lab.clock import stamp
 from lab.commands import Command, CommandInvocation
-from lab.runs import StepOutcome
+from lab.runs import Outcome, StepOutcome
 from lab.ssm.base import SSMOperations, error
+from lab.ssm.document_content import Step
 from lab.ssm.documents import bind_parameters, find_document
 from lab.ssm.model import WindowTask
 from lab.ssm.selection import select
-from lab.targets import managed, resolve
+from lab.targets import managed, problem, resolve
 from lab.world import Location
 
 DEFAULT_TIMEOUT_SECONDS = 3600
@@ -35,11 +35,14 @@ class CommandOperations(SSMOperations):
         targets: list[dict[str, Any]] = params.get("Targets") or []
         if bool(given_ids) == bool(targets):
             raise error("ValidationException", "Give either InstanceIds or Targets, and not both.")
+        if wrong := problem(targets):
+            raise error("ValidationException", wrong)
         if len(set(given_ids)) != len(given_ids):
             raise error("DuplicateInstanceId", "An instance id is given twice.")
         strange = [node_id for node_id in given_ids if not managed(location, node_id)]
         if strange:
-            raise error("InvalidInstanceId", f"Instances {strange} not in a valid state for account {location.account}")
+            # AWS's words, which name no instance.
+            raise error("InvalidInstanceId", f"Instances not in a valid state for account: {', '.join(strange)}")
         command = build_command(location, params, params["DocumentName"], given_ids, targets)
         commands.send(location, command, given_ids or resolve(location, targets))
         return {"Command": _command(command)}
@@ -50,7 +53,7 @@ class CommandOperations(SSMOperations):
 
         def wanted(command: Command) -> bool:
             here = node_id is None or node_id in command.invocations
-            return here and all(fits(command, command.status) for fits in filters)
+            return here and all(fits(command, {command.status, command.details}) for fits in filters)
 
         page, more = select(self, self._commands(), wanted, default=50)
         return {"Commands": [_command(command) for command in page], **more}
@@ -61,35 +64,43 @@ class CommandOperations(SSMOperations):
         details = self.params.get("Details", False)
         pairs = ((command, one) for command in self._commands() for one in _chosen(command, node_id))
         page, more = select(
-            self, pairs, lambda pair: all(fits(pair[0], pair[1].status) for fits in filters), default=50
+            self,
+            pairs,
+            lambda pair: all(fits(pair[0], {pair[1].status, pair[1].details}) for fits in filters),
+            default=50,
         )
         return {"CommandInvocations": [self._invocation(*pair, details=details) for pair in page], **more}
 
     def get_command_invocation(self) -> dict[str, Any]:
-        """A command on one node: its last plugin's result, or the one that `PluginName` names."""
+        """A command on one node: the result of its only step, or of the one that `PluginName` names.
+
+        Of several steps without a name it is the whole, which has no output (gravitational/teleport#41706).
+        """
         command = self._command_by_id(self.params["CommandId"])
         invocation = command.invocations.get(self.params["InstanceId"])
         if invocation is None:
             raise error("InvocationDoesNotExist", "An error occurred: the command was not sent to this instance.")
-        steps = invocation.outcome.steps if invocation.outcome else []
         name = self.params.get("PluginName")
-        step = next((one for one in reversed(steps) if name in (None, one.step.plugin, one.step.name)), None)
-        if name and step is None and invocation.final:
-            raise error("InvalidPluginName", f"The plugin {name} is not valid.")
-        out, err = outputs.streams(self.location, step, invocation.node_id) if step else ("", "")
+        named = [one for one in command.document.steps if name in (None, one.plugin, one.name)]
+        if not named:
+            raise error("InvalidPluginName", f"The document has no step {name}.")
+        step = None
+        if len(named) == 1:
+            step = next((one for one in reported_steps(command, invocation) if one.step is named[0]), None)
+        code = invocation.outcome.code if invocation.outcome else -1
+        out, err = outputs.streams(step, invocation.node_id) if step else ("", "")
         started, ended = invocation.start, invocation.end
-        elapsed = f"PT{(ended - started).total_seconds():.3f}S" if started and ended else ""
         return {
             "CommandId": command.command_id,
             "InstanceId": invocation.node_id,
             "Comment": command.options.get("Comment", ""),
             "DocumentName": command.document.name,
-            "DocumentVersion": command.document.version,
-            **({"PluginName": step.step.plugin} if step else {}),
-            "ResponseCode": step.code if step else -1,
-            "ExecutionStartDateTime": stamp(started) if started else "",
-            "ExecutionElapsedTime": elapsed,
-            "ExecutionEndDateTime": stamp(ended) if started and ended else "",
+            "DocumentVersion": command.options["DocumentVersion"],
+            **({"PluginName": named[0].plugin} if len(named) == 1 else {}),
+            "ResponseCode": step.code if step else code,
+            "ExecutionStartDateTime": _milliseconds(started) if started else "",
+            "ExecutionElapsedTime": _duration(ended - started) if started and ended else "",
+            "ExecutionEndDateTime": _milliseconds(ended) if started and ended else "",
             "Status": invocation.status,
             "StatusDetails": invocation.details,
             "StandardOutputContent": out[: outputs.SHOWN_AT_MOST],
@@ -122,15 +133,15 @@ class CommandOperations(SSMOperations):
 
     def _invocation(self, command: Command, invocation: CommandInvocation, *, details: bool) -> dict[str, Any]:
         node = self.location.nodes.get(invocation.node_id)
-        steps = invocation.outcome.steps if invocation.outcome else []
-        last = steps[-1] if steps else None
+        steps = reported_steps(command, invocation)
+        last = invocation.outcome.steps[-1] if invocation.outcome and invocation.outcome.steps else None
         return {
             "CommandId": command.command_id,
             "InstanceId": invocation.node_id,
             "InstanceName": node.name if node else "",
             "Comment": command.options.get("Comment", ""),
             "DocumentName": command.document.name,
-            "DocumentVersion": command.document.version,
+            "DocumentVersion": command.options["DocumentVersion"],
             "RequestedDateTime": command.requested,
             "Status": invocation.status,
             "StatusDetails": invocation.details,
@@ -142,13 +153,11 @@ class CommandOperations(SSMOperations):
         }
 
     def _plugin(self, command: Command, invocation: CommandInvocation, step: StepOutcome) -> dict[str, Any]:
-        out, err = outputs.streams(self.location, step, invocation.node_id)
-        failed = "TimedOut" if invocation.details == "ExecutionTimedOut" else "Failed"
-        status = "Success" if step.code == 0 else failed
+        out, err = outputs.streams(step, invocation.node_id)
         return {
             "Name": step.step.plugin,
-            "Status": status,
-            "StatusDetails": status if status != "TimedOut" else "ExecutionTimedOut",
+            "Status": "TimedOut" if step.timed_out else step.details,
+            "StatusDetails": step.details,
             "ResponseCode": step.code,
             **({"ResponseStartDateTime": invocation.start} if invocation.start else {}),
             **({"ResponseFinishDateTime": invocation.end} if invocation.end else {}),
@@ -169,7 +178,7 @@ class CommandOperations(SSMOperations):
         }
 
     def _url(self, command: Command, invocation: CommandInvocation, step: StepOutcome, stream: str) -> str:
-        if command.bucket is None:
+        if command.bucket is None or step.skipped:
             return ""
         region = command.output_region or self.location.region
         key = f"{outputs.key_prefix(command, invocation.node_id)}{outputs.plugin_folder(step)}/{stream}"
@@ -181,7 +190,10 @@ def build_command(
 ) -> Command:
     """A command from SendCommand's parameters or a window task's, not yet sent. Raises the errors of SendCommand."""
     document = find_document(location, document_name, given.get("DocumentVersion"))
+    if document.document_type != "Command":
+        raise error("InvalidDocument", f"{document_name} is a document of type {document.document_type}, not Command.")
     options = {key: given[key] for key in KEPT_OPTIONS if key in given}
+    options["DocumentVersion"] = given.get("DocumentVersion") or "$DEFAULT"
     if role := given.get("ServiceRoleArn"):
         options["ServiceRoleArn"] = role
     return Command(
@@ -199,6 +211,30 @@ def build_command(
         prefix=given.get("OutputS3KeyPrefix") or "",
         output_region=given.get("OutputS3Region") or None,
     )
+
+
+def reported_steps(command: Command, invocation: CommandInvocation) -> list[StepOutcome]:
+    """What the agent reports of each step of the document, also of those that it skipped; nothing before the end.
+
+    Skipped ones are successful and say why (AG:agent/runpluginutil/run.go).
+    """
+    outcome = invocation.outcome
+    if outcome is None or not outcome.steps:
+        return []
+    ran = {id(one.step): one for one in outcome.steps}
+    return [
+        ran.get(id(step)) or StepOutcome(step, 0, text=_why_skipped(step, outcome, command.parameters), skipped=True)
+        for step in command.document.steps
+    ]
+
+
+def _why_skipped(step: Step, outcome: Outcome, parameters: dict[str, list[str]]) -> str:
+    if step.runs_on(outcome.platform, parameters):
+        return f"Plugin with name {step.action} and id {step.name} skipped due to prior step with an exit condition"
+    if step.precondition is not None:
+        unmet = f'"StringEquals": [{", ".join(step.precondition)}]'
+        return f"Step execution skipped due to unsatisfied preconditions: '{unmet}'. Step name: {step.name}"
+    return f"Step execution skipped due to unsupported plugin: {step.action}. Step name: {step.name}"
 
 
 def window_command(
@@ -220,7 +256,7 @@ def _command(command: Command) -> dict[str, Any]:
     return {
         "CommandId": command.command_id,
         "DocumentName": command.document.name,
-        "DocumentVersion": command.document.version,
+        "DocumentVersion": command.options["DocumentVersion"],
         "Comment": command.options.get("Comment", ""),
         "ExpiresAfter": datetime.fromtimestamp(command.requested.timestamp() + seconds, UTC),
         "Parameters": command.parameters,
@@ -243,6 +279,21 @@ def _command(command: Command) -> dict[str, Any]:
     }
 
 
+def _milliseconds(when: datetime) -> str:
+    """A time as GetCommandInvocation writes it: `2023-05-12T12:49:12.236Z`."""
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _duration(span: timedelta) -> str:
+    """A duration as GetCommandInvocation writes it, Java's way: `PT0.056S`, `PT2.44S`, `PT1H0.271S`."""
+    minutes, milliseconds = divmod(round(span.total_seconds() * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole, rest = divmod(milliseconds, 1000)
+    seconds = f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)
+    parts = [f"{hours}H" if hours else "", f"{minutes}M" if minutes else "", f"{seconds}S" if milliseconds else ""]
+    return f"PT{''.join(parts) or '0S'}"
+
+
 def _kept(command: Command, *names: str) -> dict[str, Any]:
     return {name: command.options[name] for name in names if name in command.options}
 
@@ -254,22 +305,22 @@ def _chosen(command: Command, node_id: str | None) -> Iterable[CommandInvocation
     return () if found is None else (found,)
 
 
-def _filters(params: dict[str, Any]) -> list[Callable[[Command, str], bool]]:
-    """The request's filters, each a test of a command and of the status that is asked about."""
+def _filters(params: dict[str, Any]) -> list[Callable[[Command, set[str]], bool]]:
+    """The request's filters, each a test of a command and of the statuses, coarse and fine, that are asked about."""
     return [_filter(one["key"], one["value"]) for one in params.get("Filters") or []]
 
 
-def _filter(key: str, value: str) -> Callable[[Command, str], bool]:
+def _filter(key: str, value: str) -> Callable[[Command, set[str]], bool]:
     if key in ("InvokedAfter", "InvokedBefore"):
         bound = _time(value)
         if key == "InvokedAfter":
-            return lambda command, status: command.requested > bound
-        return lambda command, status: command.requested < bound
+            return lambda command, _statuses: command.requested > bound
+        return lambda command, _statuses: command.requested < bound
     if key == "Status":
-        return lambda command, status: status == value
+        return lambda _command, statuses: value in statuses
     if key == "DocumentName":
-        return lambda command, status: command.document.name == value
-    return lambda command, status: (value == "Complete") is command.ended
+        return lambda command, _statuses: command.document.name == value
+    return lambda command, _statuses: (value == "Complete") is command.ended
 
 
 def _time(text: str) -> datetime:

@@ -18,6 +18,8 @@ from lab.ssm.document_parameters import Parameter, as_values, references, substi
 
 ALL_PLATFORMS = ("Linux", "MacOS", "Windows")
 DEFAULT_STEP_SECONDS = 3600
+STEP_SECONDS = range(5, 172_801)
+"""Time-outs that the agent takes; it gives a step with another one the default (AG: pluginutil.go)."""
 
 PLATFORMS: Mapping[str, tuple[str, ...]] = {
     "aws:runShellScript": ("Linux", "MacOS"),
@@ -38,6 +40,8 @@ PLATFORMS: Mapping[str, tuple[str, ...]] = {
     "aws:updateSsmAgent": ALL_PLATFORMS,
 }
 """The actions of command documents and the platforms on which each runs."""
+
+MAX_NESTING = 50
 
 SCHEMAS: Mapping[str, tuple[str, ...]] = {
     "Command": ("1.0", "1.2", "2.0", "2.2"),
@@ -79,9 +83,10 @@ class Step:
         return bool(left == right)
 
     def timeout_seconds(self, parameters: Mapping[str, list[str]]) -> int:
-        """How long the step may take, an hour unless it says otherwise."""
+        """How long the step may take, an hour unless it says otherwise (seconds)."""
         given = str(substitute(self.inputs.get("timeoutSeconds"), parameters))
-        return int(given) if given.isdecimal() else DEFAULT_STEP_SECONDS
+        seconds = int(given) if re.fullmatch(r"\d{1,9}", given) else DEFAULT_STEP_SECONDS
+        return seconds if seconds in STEP_SECONDS else DEFAULT_STEP_SECONDS
 
     def script(self, parameters: Mapping[str, list[str]]) -> str:
         """The script of a shell or PowerShell step, parameters filled in; "" for another step."""
@@ -113,7 +118,21 @@ def load(text: str, document_format: str) -> dict[str, Any]:
         raise invalid(f"it is no {document_format} ({problem})") from problem
     if not isinstance(data, dict):
         raise invalid("it must be a map with schemaVersion")
+    _check_nesting(data, MAX_NESTING)
     return data
+
+
+def _check_nesting(value: Any, levels: int) -> None:
+    """Refuse what is nested too deeply (in YAML perhaps without end), and keys that JSON cannot write."""
+    if levels == 0:
+        raise invalid(f"it is nested more than {MAX_NESTING} levels deep")
+    if isinstance(value, dict):
+        if strange := [key for key in value if not isinstance(key, str | int | float | None)]:
+            raise invalid(f"{strange[0]} cannot be a key")
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_nesting(item, levels - 1)
 
 
 def parse(text: str, document_format: str, document_type: str) -> Content:
@@ -157,7 +176,7 @@ def _parameter(name: str, one: Any) -> Parameter:
     pattern = one.get("allowedPattern")
     try:
         re.compile(pattern or "")
-    except (re.error, TypeError) as problem:
+    except (re.error, TypeError, OverflowError, RecursionError) as problem:
         raise invalid(f"parameter {name} has no valid allowedPattern ({problem})") from problem
     bounds = one.get("minItems", one.get("minChars")), one.get("maxItems", one.get("maxChars"))
     if not all(bound is None or type(bound) is int for bound in bounds):
@@ -204,7 +223,13 @@ def _main_step(one: Any, *, known_only: bool) -> Step:
     inputs = one.get("inputs") or {}
     if not isinstance(inputs, dict):
         raise invalid(f"the inputs of the step {name} must be a map")
+    _check_script(name, inputs)
     return Step(name, action, name, inputs, _precondition(name, one.get("precondition")))
+
+
+def _check_script(name: str, inputs: Mapping[str, Any]) -> None:
+    if not isinstance(inputs.get("runCommand", []), str | list):
+        raise invalid(f"runCommand of the step {name} must be a list of lines")
 
 
 def _precondition(name: str, one: Any) -> tuple[str, str] | None:
@@ -227,5 +252,6 @@ def _runtime_steps(config: Any) -> list[Step]:
         for index, inputs in enumerate(properties if isinstance(properties, list) else [properties]):
             given = inputs if isinstance(inputs, dict) else {}
             folder = str(given.get("id") or f"{index}.{action}").replace(":", "")
+            _check_script(folder, given)
             steps.append(Step(folder, action, action, given))
     return steps

@@ -134,7 +134,7 @@ class DocumentOperations(SSMOperations):
         DocumentFilterList is their older form.
         """
         filters = [
-            *((one["Key"], tuple(one.get("Values", ()))) for one in self.params.get("Filters", ())),
+            *((one.get("Key", ""), tuple(one.get("Values", ()))) for one in self.params.get("Filters", ())),
             *((one["key"], (one["value"],)) for one in self.params.get("DocumentFilterList", ())),
         ]
         everything = {**aws_documents(), **self.location.documents}

@@ -74,9 +74,10 @@ class DocumentHistory:
             return self.default
         if version == "$LATEST":
             return self.latest
-        if not version.isdecimal() or int(version) not in self.versions:
-            raise error(missing, f"The document version {version} does not exist.")
-        return int(version)
+        for number in self.versions:
+            if str(number) == version:
+                return number
+        raise error(missing, f"The document version {version} does not exist.")
 
 
 def find_document(location: Location, name: str, version: str | None = None) -> Document:

@@ -93,7 +93,7 @@ class InventoryOperations(SSMOperations):
 
     def delete_inventory(self) -> dict[str, Any]:
         """Delete a custom type's data on all nodes. The lab does so at once, and forgets the type with it."""
-        return self.once(self._delete_inventory)
+        return self.once(self._delete_inventory, "InvalidDeleteInventoryParametersException")
 
     def _delete_inventory(self) -> dict[str, Any]:
         name = self.params["TypeName"]
@@ -156,7 +156,7 @@ class InventoryOperations(SSMOperations):
             raise error("UnsupportedInventoryItemContextException", f"{name} takes no Context.")
         if not name.startswith("Custom:"):
             self._check_aws_inventory(name, version)
-        captured = datetime.fromisoformat(given["CaptureTime"])
+        captured = _capture_time(given["CaptureTime"])
         before: InventoryItem | None = self.location.inventory.get(node.node_id, {}).get(name)
         content, content_hash = given.get("Content"), given.get("ContentHash")
         if content is None:
@@ -185,6 +185,14 @@ class InventoryOperations(SSMOperations):
                 raise error("InvalidItemContentException", f"{name} has no attributes {unknown}.")
         elif len(json.dumps(content)) > MAX_CUSTOM_BYTES:
             raise error("ItemSizeLimitExceededException", f"{name} has more than {MAX_CUSTOM_BYTES} bytes.")
+
+
+def _capture_time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as problem:
+        # The model's pattern lets 30 February pass.
+        raise error("InvalidItemContentException", f"CaptureTime {text} is no time: {problem}.") from problem
 
 
 def _schema(each: InventoryType) -> dict[str, Any]:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from lab.ssm.base import error
-
 if TYPE_CHECKING:
     from lab.ssm.base import SSMOperations
 
@@ -39,17 +37,11 @@ def select_from(
 ) -> tuple[list[T], dict[str, str]]:
     """As `select`, of items that can be had from any number on; numbers rise, and may leave gaps."""
     size = min(operation.params.get("MaxResults") or default, at_most)
-    start = 0
-    if token := operation.params.get("NextToken"):
-        match = re.fullmatch(r"lab-page-(\d+)", token)
-        if match is None:
-            raise error("InvalidNextToken", "The specified token isn't valid.")
-        start = int(match[1])
     found: list[T] = []
-    for number, item in numbered_from(start):
+    for number, item in numbered_from(operation.page_start()):
         if wanted(item):
             if len(found) == size:
-                return found, {"NextToken": f"lab-page-{number}"}
+                return found, operation.next_token(number)
             found.append(item)
     return found, {}
 
@@ -80,4 +72,4 @@ def _orders(first: str, second: str) -> bool:
 
 
 def _parts(text: str) -> tuple[int, ...] | None:
-    return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+)*", text) else None
+    return tuple(map(int, text.split("."))) if re.fullmatch(r"\d{1,18}(\.\d{1,18})*", text) else None

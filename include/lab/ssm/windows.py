@@ -236,7 +236,10 @@ def local_stamp(when: datetime, window: Window) -> str:
     `2019-02-03T02:00-08:00`, `2020-02-19T16:00Z`, `2020-02-25T00:08:15.099Z` (UG:mw-cli-tutorial-create-mw,
     CLI reference of describe-maintenance-window-schedule and get-maintenance-window).
     """
-    local = when.astimezone(parse_zone(window.schedule_timezone) if window.schedule_timezone else UTC)
+    try:
+        local = when.astimezone(parse_zone(window.schedule_timezone) if window.schedule_timezone else UTC)
+    except OverflowError:  # the last day of the year 9999 is over there
+        local = when
     if local.microsecond:
         precision = "milliseconds"
     else:

@@ -108,12 +108,12 @@ def parse_instant(text: str) -> datetime:
         if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?", text, re.ASCII):
             raise ValueError(text)
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):  # its UTC may lie outside the years 1 to 9999
         raise ScheduleError(
             f"DateTime {text} is malformed, format either must contain an offset - "
             "e.g. '2018-01-01T00:00:00-02:00' or '2018-01-01T00:00:00Z'"
         ) from None
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,7 +204,11 @@ class Occurrences:
 
     def _cron_runs(self, cron: Cron, since: datetime) -> Iterator[datetime]:
         shift = timedelta(days=self.offset)
-        for day in cron.dates(since.astimezone(self.zone).date() - shift):
+        try:
+            first = since.astimezone(self.zone).date() - shift
+        except OverflowError:  # later than the year 9999: never
+            return
+        for day in cron.dates(first):
             for clock in cron.times:
                 if self.offset and datetime.combine(day, clock, self.zone) < self.anchor:
                     continue
