@@ -17,7 +17,7 @@ from werkzeug.test import run_wsgi_app
 
 from lab import outputs
 from lab.accounts import AccessKeys
-from lab.calls import Call, CallRecord, identify
+from lab.calls import Call, CallRecord, body_of, identify
 from lab.contract import Contract
 from lab.fault_errors import error_for, internal_error
 from lab.faults import FaultRule, Faults, Verdict
@@ -114,6 +114,8 @@ class Gateway:
         with self.lab.clock.lock:
             self.lab.clock.run_due()
             try:
+                if call.protocol in TEXT and "HTTP_CONTENT_ENCODING" not in call.environ and not _is_text(call):
+                    raise _garbled(call)
                 if misread(call.service, call.operation):
                     raise NotImplementedError("moto takes it for another operation")
                 if call.service == "s3":
@@ -123,6 +125,9 @@ class Gateway:
                 answer = error_answer(call.protocol, call.service, error)
             except NotImplementedError as error:
                 answer = error_answer(call.protocol, call.service, _unsupported(call, error))
+            except UnicodeDecodeError as error:
+                problem = self._crashed(call, error) if _is_text(call) else _garbled(call)
+                answer = error_answer(call.protocol, call.service, problem)
             except Exception as error:  # whatever moto trips over must reach the client as AWS's typed error
                 answer = error_answer(call.protocol, call.service, self._crashed(call, error))
             return self._checked(call, answer)
@@ -166,6 +171,27 @@ def _unsupported(call: Call, error: Exception | None) -> AwsError:
     return AwsError(
         UNSUPPORTED, f"The lab does not implement {call.name}{why}. {_LISTED} is complete.", UNSUPPORTED_STATUS
     )
+
+
+TEXT = ("json", "query", "ec2")
+"""Protocols whose bodies are UTF-8 throughout, unless compressed; the others carry payloads of any kind."""
+
+GARBLED = {"query": "MalformedQueryString", "ec2": "MalformedQueryString"}
+"""What the older protocols call a body that cannot be read; `SerializationException` in the others but Amazon S3."""
+
+
+def _garbled(call: Call) -> AwsError:
+    code = "MalformedXML" if call.service == "s3" else GARBLED.get(call.protocol, "SerializationException")
+    return AwsError(code, "The body of the request is not UTF-8.")
+
+
+def _is_text(call: Call) -> bool:
+    """Whether the body is UTF-8."""
+    try:
+        body_of(call.environ).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _with_request_id(answer: Answer) -> Answer:

@@ -22,6 +22,7 @@ import moto.iam.models
 import moto.sqs.models
 import moto.sts.models
 import moto.sts.urls
+from moto.core.base_backend import BackendDict
 from moto.core.responses import BaseResponse
 from moto.core.utils import method_names_from_class
 from moto.events.utils import EventTemplateParser
@@ -114,7 +115,11 @@ def prepare(lab: Lab, keys: AccessKeys, swaps: Swaps) -> None:
 
 def forget(seed: int) -> None:
     """moto as it is at its start, with its ids drawn from `seed`."""
+    in_use = list(BackendDict._instances)  # type: ignore[misc]  # moto keeps the list on its generic class
     moto_api_backend.reset()
+    for backends in in_use:
+        # The reset of one service may have made another's backend anew, behind moto's back.
+        backends.clear()
     mock_random.seed(seed)
 
 

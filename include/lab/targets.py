@@ -7,11 +7,14 @@ are not reached (observed, facts section 8, point 10).
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from lab.world import Location
 
 TAG = "tag:"
+_INSTANCES = frozenset({"AWS::AllSupported", "AWS::EC2::Instance"})
+"""Resource types of a group's query that instances are of."""
 _KEYS = frozenset({"instanceids", "tag-key", "resource-groups:name", "resource-groups:resourcetypefilters"})
 
 
@@ -68,19 +71,20 @@ def _tagged(location: Location, name: str, values: set[str]) -> set[str]:
 
 def _grouped(location: Location, names: list[str]) -> set[str]:
     """Members of resource groups, by their tag query (the only kind of group the lab knows)."""
-    import json
-
     from moto.resourcegroups.models import resourcegroups_backends
 
-    members: set[str] = set()
-    for name in names:
-        group = resourcegroups_backends[location.account][location.region].groups.by_name.get(name)
-        if group is None:
-            continue
-        query = json.loads(group.resource_query["Query"])
-        found: set[str] | None = None
-        for tag in query.get("TagFilters", []):
-            tagged = _tagged(location, tag["Key"], set(tag["Values"]))
-            found = tagged if found is None else found & tagged
-        members |= found or set()
-    return members
+    groups = resourcegroups_backends[location.account][location.region].groups.by_name
+    return set().union(*(_queried(location, groups[name].resource_query) for name in names if name in groups))
+
+
+def _queried(location: Location, query: dict[str, str] | None) -> set[str]:
+    """The nodes that a resource group's query names; one that is no tag query of instances names none."""
+    asked = json.loads(query["Query"]) if query else {}
+    if not _INSTANCES & set(asked.get("ResourceTypeFilters", ())):
+        return set()
+    found: set[str] = set()
+    for number, tag in enumerate(asked.get("TagFilters", ())):
+        name, values = tag["Key"], set(tag["Values"])
+        tagged = _tagged(location, name, values) if values else _named(location, "tag-key", [name])
+        found = tagged if number == 0 else found & tagged
+    return found

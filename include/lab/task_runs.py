@@ -1,7 +1,9 @@
-"""A task of a window running: one invocation for each of its targets, one after the other.
+"""A task of a window running: its targets one after the other.
 
 "If a single task is registered with multiple targets, its task invocations occur sequentially"
-(RegisterTargetWithMaintenanceWindow): the next target begins when the one before has ended.
+(RegisterTargetWithMaintenanceWindow): the next target begins when the one before has ended. Run Command has
+one invocation for each target, a command; the others have one for each node that a target names, at most
+MaxConcurrency at a time and none after more than MaxErrors (UG:maintenance-windows-targetless-tasks).
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from lab import notifications
 from lab.automations import run_function, start_automation
-from lab.commands import Command, cancel, send
+from lab.commands import Command, amount, cancel, send
 from lab.ssm.model import Invocation, TaskExecution
 from lab.targets import resolve
 
 if TYPE_CHECKING:
+    from lab.ssm.model import WindowTarget
     from lab.window_engine import ExecutionRun
 
 FINAL = frozenset({"SUCCESS", "FAILED", "TIMED_OUT", "CANCELLED"})
@@ -36,6 +39,11 @@ class TaskRun:
         self.waiting: list[list[dict[str, Any]]] = []
         self.command: Command | None = None
         self.was_cut_off = False
+        self.nodes: list[str] = []
+        """What of the present target has no invocation yet, last first; not for Run Command."""
+        self.node_count = 0
+        self.active = 0
+        self.errors = 0
 
     @property
     def final(self) -> bool:
@@ -70,7 +78,19 @@ class TaskRun:
         if target and target[0]["Key"] == "WindowTargetIds":
             window_target = self.execution.targets.get(target[0]["Values"][0])
             groups = [] if window_target is None else window_target.targets
-        invocation = Invocation(
+        nodes = resolve(self.location, groups) if target else [""]
+        if not nodes:
+            return False
+        if self.record.task.task_type == "RUN_COMMAND":
+            self.run_command(self.new_invocation(window_target), groups, nodes)
+            return True
+        self.nodes, self.node_count, self.errors = nodes[::-1], len(nodes), 0
+        self.fill(window_target)
+        return True
+
+    def new_invocation(self, window_target: WindowTarget | None) -> Invocation:
+        """An invocation that begins now."""
+        return Invocation(
             invocation_id=self.location.lab.guid(),
             execution_id=None,
             task_type=self.record.task.task_type,
@@ -80,22 +100,23 @@ class TaskRun:
             window_target_id=None if window_target is None else window_target.target_id,
             owner_information=None if window_target is None else window_target.owner_information,
         )
-        names = self.pseudo_parameters(invocation)
-        if self.record.task.task_type == "RUN_COMMAND":
-            return self.run_command(invocation, groups, names)
-        nodes = resolve(self.location, groups) if groups else [""]
-        if not nodes:
-            return False
-        self.run_other(invocation, groups, nodes, names)
-        return True
 
-    def run_command(self, invocation: Invocation, groups: list[dict[str, Any]], names: dict[str, str]) -> bool:
+    def fill(self, window_target: WindowTarget | None) -> None:
+        """Start as many invocations of the present target as may run; when none does, the next target begins."""
+        task = self.record.task
+        allowed = amount(task.max_concurrency, self.node_count, at_least=1)
+        too_many = self.errors > amount(task.max_errors, self.node_count, at_least=0)
+        while self.nodes and self.active < allowed and not too_many and not self.was_cut_off:
+            self.active += 1
+            self.run_other(self.new_invocation(window_target), self.nodes.pop(), window_target)
+        if self.active == 0:
+            self.next_target()
+
+    def run_command(self, invocation: Invocation, groups: list[dict[str, Any]], nodes: list[str]) -> None:
         """Send the task's document to the target's nodes."""
         from lab.ssm.commands import window_command
 
-        nodes = resolve(self.location, groups)
-        if not nodes:
-            return False
+        names = self.pseudo_parameters(invocation)
         given = dict(self.record.task.invocation_parameters.get("RunCommand") or {})
         filled = ["Parameters"]
         if self.location.lab.settings.pseudo_parameters_everywhere:
@@ -107,30 +128,38 @@ class TaskRun:
         self.record.invocations.append(invocation)
         if isinstance(problem_or_command, str):
             self.ended(invocation, "FAILED", problem_or_command)
-            return True
+            self.next_target()
+            return
         command = problem_or_command
         command.on_done = lambda sent: self.command_ended(invocation, sent)
         invocation.execution_id = command.command_id
         self.command = command
         notifications.task_invocation(self.location, self.execution.record, self.record, invocation)
         send(self.location, command, nodes)
-        return True
 
     def command_ended(self, invocation: Invocation, command: Command) -> None:
         """The command has ended: so has the invocation."""
         self.command = None
         status = "TIMED_OUT" if self.was_cut_off else STATUS_OF_COMMAND[command.status]
         self.ended(invocation, status, None if status == "SUCCESS" else command.details)
+        self.next_target()
 
-    def run_other(
-        self, invocation: Invocation, groups: list[dict[str, Any]], nodes: list[str], names: dict[str, str]
-    ) -> None:
-        """Start an automation, a function or a state machine."""
+    def run_other(self, invocation: Invocation, node_id: str, window_target: WindowTarget | None) -> None:
+        """Start an automation, a function or a state machine for a node, or for none ("")."""
+
+        def done(status: str, failure: str | None) -> None:
+            self.active -= 1
+            self.errors += status != "Success"
+            self.ended(invocation, STATUS_OF_COMMAND[status], failure)
+            self.fill(window_target)
+
         task = self.record.task
-        given = {key: value for key, value in task.invocation_parameters.items() if key != "RunCommand"}
-        if len(nodes) == 1 and nodes[0]:
-            names = {**names, "TARGET_ID": nodes[0], "RESOURCE_ID": nodes[0]}
-        filled = substitute(given, names)
+        names = self.pseudo_parameters(invocation)
+        if node_id:
+            arn = self.location.arn(f"instance/{node_id}", "ec2")
+            of_group = names["TARGET_TYPE"] == "RESOURCE_GROUP"
+            names |= {"RESOURCE_ID": node_id, "TARGET_ID": arn if of_group else node_id}
+        filled = substitute(task.invocation_parameters, names)
         self.record.invocations.append(invocation)
         notifications.task_invocation(self.location, self.execution.record, self.record, invocation)
         if task.task_type == "AUTOMATION":
@@ -140,8 +169,7 @@ class TaskRun:
                 self.location,
                 task.task_arn,
                 parameters,
-                targets=groups,
-                on_done=lambda record: self.ended(invocation, STATUS_OF_COMMAND[record.status], record.failure),
+                on_done=lambda record: done(record.status, record.failure),
             )
             invocation.execution_id = automation.automation_id
         else:
@@ -152,15 +180,14 @@ class TaskRun:
                 self.location,
                 "lambda" if task.task_type == "LAMBDA" else "step_functions",
                 task.task_arn,
-                lambda status: self.ended(invocation, STATUS_OF_COMMAND[status], None),
+                lambda status: done(status, None),
             )
 
     def ended(self, invocation: Invocation, status: str, details: str | None) -> None:
-        """An invocation has ended: the next target begins."""
+        """Note that an invocation has ended."""
         invocation.status, invocation.status_details = status, details
         invocation.end = self.location.lab.clock.now()
         notifications.task_invocation(self.location, self.execution.record, self.record, invocation)
-        self.next_target()
 
     def cut_off(self) -> None:
         """The cutoff cancels the task: Run Command is asked to stop, nothing else of it starts."""

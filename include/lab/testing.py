@@ -26,6 +26,8 @@ from lab.world import Lab, Location
 
 ROLE = "sluice"
 
+_SERVER = pytest.StashKey[LabServer]()
+
 
 class LabHandle:
     """What a test sees of the lab."""
@@ -124,10 +126,14 @@ def _session(key: str, secret: str, token: str | None, region: str) -> Any:
 
 
 @pytest.fixture(scope="session")
-def lab_server() -> Iterator[LabServer]:
-    """The session's server; tests use `lab`."""
-    with LabServer(Lab(clock=Clock()), strict=True) as server:
-        yield server
+def lab_server(pytestconfig: pytest.Config) -> LabServer:
+    """The session's server, one however many conftest files bring this fixture in; tests use `lab`."""
+    if _SERVER not in pytestconfig.stash:
+        server = LabServer(Lab(clock=Clock()), strict=True)
+        server.start()
+        pytestconfig.add_cleanup(server.stop)
+        pytestconfig.stash[_SERVER] = server
+    return pytestconfig.stash[_SERVER]
 
 
 @pytest.fixture

@@ -140,6 +140,27 @@ def test_steps_for_other_platforms_are_reported_as_skipped(lab: LabHandle) -> No
     assert named["StandardOutputContent"] == steps["PatchWindows"][2]
 
 
+def test_a_step_may_depend_on_a_parameter_and_on_the_platform_in_any_case(lab: LabHandle) -> None:
+    [node] = add_nodes(lab)
+    steps = [
+        {"name": "full", "precondition": {"StringEquals": ["{{ mode }}", "full"]}},
+        {"name": "quick", "precondition": {"StringEquals": ["{{ mode }}", "quick"]}},
+        {"name": "linux", "precondition": {"StringEquals": ["platformType", "linux"]}},
+    ]
+    content = {
+        "schemaVersion": "2.2",
+        "parameters": {"mode": {"type": "String"}},
+        "mainSteps": [{"action": "aws:runShellScript", "inputs": {"runCommand": ["echo ran"]}, **one} for one in steps],
+    }
+    ssm = lab.client("ssm")
+    made = ssm.create_document(Name="modes", Content=json.dumps(content), DocumentType="Command")
+    assert made["DocumentDescription"]["PlatformTypes"] == ["Linux", "MacOS"]
+    command = ssm.send_command(DocumentName="modes", InstanceIds=[node.node_id], Parameters={"mode": ["full"]})
+    lab.advance(minutes=1)
+    ran = {name for name, (_, _, text) in reported(lab, command["Command"]["CommandId"]).items() if text == "ran\n"}
+    assert ran == {"full", "linux"}
+
+
 def test_of_several_steps_without_a_name_only_the_whole_is_told(lab: LabHandle) -> None:
     [node] = add_nodes(lab)
     command = run(lab, node, "echo first", "exit 5")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ec2_builder import instances, launch, listening, only, refused
+from moto.core.exceptions import ServiceException
 
 from lab.ec2.events import Change
 from lab.testing import LabHandle
@@ -137,6 +138,42 @@ def test_a_request_may_change_the_volumes_of_an_image(lab: LabHandle, image: str
             "InvalidParameterValue",
         ),
         ({"DryRun": True}, "DryRunOperation"),
+        ({"SecurityGroups": ["nobodys"]}, "InvalidGroup.NotFound"),
+        ({"SecurityGroupIds": ["sg-0fedcba9876543210"]}, "InvalidGroup.NotFound"),
+        ({"SecurityGroupIds": ["web"]}, "InvalidGroupId.Malformed"),
+        ({"PrivateIpAddress": "localhost"}, "InvalidParameterValue"),
+        ({"PrivateIpAddress": "10.9.8.7"}, "InvalidParameterValue"),
+        ({"PrivateIpAddress": "172.31.0.3"}, "InvalidParameterValue"),
+        ({"PrivateIpAddress": "172.31.0.9", "MaxCount": 2}, "InvalidParameterCombination"),
+        ({"LaunchTemplate": {"Version": "1"}}, "MissingParameter"),
+        ({"LaunchTemplate": {"LaunchTemplateId": "web"}}, "InvalidLaunchTemplateId.Malformed"),
+        ({"LaunchTemplate": {"LaunchTemplateId": "lt-0fedcba9876543210"}}, "InvalidLaunchTemplateId.NotFound"),
+        ({"LaunchTemplate": {"LaunchTemplateName": "web"}}, "InvalidLaunchTemplateName.NotFoundException"),
+        ({"NetworkInterfaces": [{"Description": "x"}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 1}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0}, {"DeviceIndex": -1}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0}, {"DeviceIndex": 0}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "NetworkCardIndex": 3}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0}], "SecurityGroups": ["default"]}, "InvalidParameterCombination"),
+        (
+            {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": "subnet-0fedcba9876543210"}]},
+            "InvalidSubnetID.NotFound",
+        ),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "Groups": ["sg-0fedcba9876543210"]}]}, "InvalidGroup.NotFound"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "PrivateIpAddress": "x"}]}, "InvalidParameterValue"),
+        ({"NetworkInterfaces": [{"DeviceIndex": 0, "PrivateIpAddresses": [{"Primary": True}]}]}, "MissingParameter"),
+        (
+            {"NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": "eni-0fedcba9876543210"}]},
+            "InvalidNetworkInterfaceID.NotFound",
+        ),
+        (
+            {"NetworkInterfaces": [{"DeviceIndex": 0, "NetworkInterfaceId": "eth0"}]},
+            "InvalidNetworkInterfaceId.Malformed",
+        ),
+        (
+            {"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": "snap-0fedcba9876543210"}}]},
+            "InvalidSnapshot.NotFound",
+        ),
     ],
 )
 def test_a_mistake_is_answered_as_aws_answers_it_and_launches_nothing(
@@ -145,7 +182,98 @@ def test_a_mistake_is_answered_as_aws_answers_it_and_launches_nothing(
     ec2 = lab.client("ec2")
     with refused(code):
         ec2.run_instances(**{"ImageId": image, "MinCount": 1, "MaxCount": 1, **request_})
+    assert_nothing_is_there(lab)
+
+
+def assert_nothing_is_there(lab: LabHandle) -> None:
+    ec2, backend = lab.client("ec2"), lab.location().ec2
     assert ec2.describe_instances()["Reservations"] == []
+    assert ec2.describe_instance_status(IncludeAllInstances=True)["InstanceStatuses"] == []
+    assert ec2.describe_volumes()["Volumes"] == []
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    assert ec2.describe_tags()["Tags"] == []
+    subnets = [subnet for zone in backend.subnets.values() for subnet in zone.values()]
+    assert subnets
+    assert [subnet._subnet_ips for subnet in subnets] == [{}] * len(subnets)
+
+
+def test_a_launch_that_fails_half_way_leaves_nothing_behind(lab: LabHandle, image: str) -> None:
+    """Whoever launches: Auto Scaling reaches moto's backend without the lab's checks before it."""
+    ec2, backend = lab.client("ec2"), lab.location().ec2
+    kept = ec2.create_network_interface(SubnetId=ec2.describe_subnets()["Subnets"][0]["SubnetId"])["NetworkInterface"]
+    unknown = {"DeviceName": "/dev/sdf", "Ebs": {"SnapshotId": "snap-0fedcba9876543210"}}
+    interfaces = [{"DeviceIndex": 0, "NetworkInterfaceId": kept["NetworkInterfaceId"]}]
+    for nics in (interfaces, [{"DeviceIndex": 0, "SubnetId": kept["SubnetId"]}]):
+        with pytest.raises(ServiceException):
+            backend.run_instances(
+                image,
+                2,
+                None,
+                [],
+                instance_type="t3.small",
+                is_instance_type_default=False,
+                nics=nics,
+                tags={"instance": {"Name": "half"}},
+                block_device_mappings=[{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}, unknown],
+            )
+    (still,) = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert (still["Status"], still.get("Attachment")) == ("available", None)
+    ec2.delete_network_interface(NetworkInterfaceId=kept["NetworkInterfaceId"])
+    assert_nothing_is_there(lab)
+
+
+def test_an_instance_may_have_several_interfaces_each_in_a_subnet(lab: LabHandle, image: str) -> None:
+    ec2 = lab.client("ec2")
+    interfaces = [{"DeviceIndex": 1, "Description": "backup"}, {"DeviceIndex": 0, "PrivateIpAddress": "172.31.0.77"}]
+    (launched,) = run(lab, image, NetworkInterfaces=interfaces)["Instances"]
+    found = only(ec2, launched["InstanceId"])
+    assert found["PrivateIpAddress"] == "172.31.0.77"
+    assert sorted(each["Attachment"]["DeviceIndex"] for each in found["NetworkInterfaces"]) == [0, 1]
+    assert {each["SubnetId"] for each in found["NetworkInterfaces"]} == {found["SubnetId"]}
+
+
+def test_an_interface_that_an_instance_has_is_not_given_to_another(lab: LabHandle, image: str) -> None:
+    ec2 = lab.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    nic = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    interfaces = [{"DeviceIndex": 0, "NetworkInterfaceId": nic}]
+    (launched,) = run(lab, image, NetworkInterfaces=interfaces)["Instances"]
+    assert launched["NetworkInterfaces"][0]["NetworkInterfaceId"] == nic
+    with refused("InvalidNetworkInterface.InUse"):
+        run(lab, image, NetworkInterfaces=interfaces)
+    assert len(instances(ec2.describe_instances())) == 1
+
+
+def test_an_address_belongs_to_one_instance(lab: LabHandle, image: str) -> None:
+    (launched,) = run(lab, image, PrivateIpAddress="172.31.0.9")["Instances"]
+    assert launched["PrivateIpAddress"] == "172.31.0.9"
+    with refused("InvalidIPAddress.InUse"):
+        run(lab, image, PrivateIpAddress="172.31.0.9")
+
+
+def test_a_launch_template_says_what_the_request_leaves_out(lab: LabHandle, image: str) -> None:
+    ec2 = lab.client("ec2")
+    data = {
+        "ImageId": image,
+        "InstanceType": "t3.large",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 33}}],
+    }
+    template = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)["LaunchTemplate"]
+    named = {"LaunchTemplateName": "web"}
+    for asked in (named, {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}):
+        (launched,) = ec2.run_instances(LaunchTemplate=asked, MinCount=1, MaxCount=1)["Instances"]
+        assert (launched["ImageId"], launched["InstanceType"]) == (image, "t3.large")
+        found = only(ec2, launched["InstanceId"])
+        (mapping,) = found["BlockDeviceMappings"]
+        (volume,) = ec2.describe_volumes(VolumeIds=[mapping["Ebs"]["VolumeId"]])["Volumes"]
+        assert (mapping["DeviceName"], volume["Size"]) == ("/dev/xvda", 33)
+        assert found["PrivateIpAddress"].startswith("172.31.")
+    for version in ("7", "0", "newest"):
+        with refused("InvalidLaunchTemplateId.VersionNotFound"):
+            ec2.run_instances(LaunchTemplate={**named, "Version": version}, MinCount=1, MaxCount=1)
+    ec2.create_launch_template(LaunchTemplateName="bare", LaunchTemplateData={"InstanceType": "t3.large"})
+    with refused("MissingParameter"):
+        ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "bare"}, MinCount=1, MaxCount=1)
 
 
 def test_an_image_that_is_not_ready_cannot_be_launched(lab: LabHandle) -> None:

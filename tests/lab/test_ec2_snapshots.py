@@ -155,3 +155,47 @@ def test_a_volume_can_be_attached_used_and_deleted_with_its_tags(lab: LabHandle)
         ec2.detach_volume(VolumeId=volume)
     ec2.delete_volume(VolumeId=volume)
     assert ec2.describe_tags()["Tags"] == []
+
+
+def test_a_volume_is_detached_only_from_where_it_is_and_attached_only_where_there_is_room(lab: LabHandle) -> None:
+    ec2, instance_id, other = lab.client("ec2"), launch(lab, volumes_gib=(8, 9)), launch(lab, volumes_gib=(8, 9))
+    root, data = volumes_of(ec2, instance_id)
+    with refused("InvalidAttachment.NotFound"):
+        ec2.detach_volume(VolumeId=data, InstanceId=other)
+    with refused("InvalidAttachment.NotFound"):
+        ec2.detach_volume(VolumeId=data, Device="/dev/xvda")
+    with refused("IncorrectState"):
+        ec2.detach_volume(VolumeId=root)
+    with refused("VolumeInUse"):
+        ec2.attach_volume(VolumeId=data, InstanceId=other, Device="/dev/sdf")
+    ec2.detach_volume(VolumeId=data)
+    with refused("InvalidParameterValue"):
+        ec2.attach_volume(VolumeId=data, InstanceId=instance_id, Device="/dev/xvda")
+    with refused("InvalidVolume.ZoneMismatch"):
+        ec2.attach_volume(VolumeId=data, InstanceId=other, Device="/dev/sdf")
+    assert volumes_of(ec2, instance_id) == [root]
+    assert len(volumes_of(ec2, other)) == 2
+    attached = ec2.attach_volume(VolumeId=data, InstanceId=instance_id, Device="/dev/sdf")
+    assert (attached["State"], attached["Device"], attached["VolumeId"]) == ("attaching", "/dev/sdf", data)
+
+
+def test_an_instance_that_has_lost_a_volume_is_backed_up_without_it(lab: LabHandle) -> None:
+    ec2, instance_id = lab.client("ec2"), launch(lab, volumes_gib=(8, 9), running=False)
+    root, data = volumes_of(ec2, instance_id)
+    specification = {"InstanceId": instance_id}
+
+    def backed_up(**request: Any) -> list[str]:
+        taken = ec2.create_snapshots(InstanceSpecification={**specification, **request})["Snapshots"]
+        return [each["VolumeId"] for each in taken]
+
+    ec2.detach_volume(VolumeId=data)
+    ec2.delete_volume(VolumeId=data)
+    assert backed_up() == [root]
+    image = ec2.create_image(InstanceId=instance_id, Name="without data")["ImageId"]
+    (mapping,) = ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"]
+    assert mapping["DeviceName"] == "/dev/xvda"
+    ec2.detach_volume(VolumeId=root)
+    ec2.delete_volume(VolumeId=root)
+    assert backed_up(ExcludeBootVolume=True) == backed_up() == []
+    with refused("InvalidParameterValue"):
+        ec2.create_image(InstanceId=instance_id, Name="without root")

@@ -20,6 +20,7 @@ from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.elastic_block_store import EBSBackend, Snapshot, Volume, VolumeAttachment
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.models.subnets import Subnet
+from moto.ec2.responses.amis import AmisResponse
 from moto.ec2.responses.instances import InstanceResponse
 
 from lab.ec2.images import Image, find_image, public_images
@@ -46,6 +47,13 @@ FINGERPRINTS: dict[tuple[type, str], tuple[str, str]] = {
     (Snapshot, "__init__"): ("4ce1b182b3e1", "lab.ec2.snapshots.take_snapshot"),
     (Ami, "__init__"): ("5f3ab2d46e8c", "lab.ec2.images.Image"),
     (Subnet, "get_available_subnet_ip"): ("9d5b47095a21", "lab.ec2.addresses.free_addresses"),
+    (Instance, "prep_nics"): ("c2288c1e5e70", "lab.ec2.launch_network.settled_interfaces"),
+    (Instance, "detach_eni"): ("80ba099c5bdf", "lab.ec2.launch_undo"),
+    (InstanceBackend, "_get_template_from_args"): ("192826de132f", "lab.ec2.launch_templates"),
+    (EBSBackend, "detach_volume"): ("b090dc9b51f6", "lab.ec2.volume_operations"),
+    (Subnet, "request_ip"): ("d229fa8f2231", "lab.ec2.launch_network.check_address, lab.ec2.launch_undo"),
+    (Subnet, "del_subnet_ip"): ("afd0493efa10", "lab.ec2.launch_undo"),
+    (AmisResponse, "modify_image_attribute"): ("4cb365e7cdf4", "lab.ec2.image_attribute_operations"),
     (InstanceResponse, "run_instances"): ("053f1ed0a0ec", "lab.ec2.launch_operations"),
     (InstanceResponse, "terminate_instances"): ("4cfeb70d416d", "lab.ec2.instance_operations.terminate_instances"),
 }

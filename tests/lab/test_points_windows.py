@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from world_builder import (
@@ -280,6 +282,80 @@ def test_automation_and_lambda_tasks_end_as_a_rule_says(
     [invocation] = invocations(lab, execution["WindowExecutionId"])
     assert (execution["Status"], invocation["Status"]) == (status, status)
     assert invocation["EndTime"] - invocation["StartTime"] == timedelta(seconds=30)
+
+
+def _restart(lab: LabHandle, window: str, target: str, **limits: str) -> list[dict[str, Any]]:
+    """Run AWS-RestartEC2Instance on the nodes of a window target; answers the task's invocations."""
+    lab.client("ssm").register_task_with_maintenance_window(
+        WindowId=window,
+        TaskType="AUTOMATION",
+        TaskArn="AWS-RestartEC2Instance",
+        Targets=[{"Key": "WindowTargetIds", "Values": [target]}],
+        TaskInvocationParameters={"Automation": {"Parameters": {"InstanceId": ["{{RESOURCE_ID}}"]}}},
+        **{"MaxConcurrency": "1", "MaxErrors": "0", **limits},
+    )
+    lab.advance(hours=2)
+    return invocations(lab, executions(lab, window)[0]["WindowExecutionId"])
+
+
+def test_an_automation_task_has_one_invocation_for_each_node_of_its_target(lab: LabHandle) -> None:
+    nodes = {node.node_id for node in add_nodes(lab, 3)}
+    window = add_window(lab)
+    found = _restart(lab, window, add_target(lab, window, OwnerInformation="web team"))
+    assert {json.loads(one["Parameters"])["InstanceId"][0] for one in found} == nodes
+    assert {one["OwnerInformation"] for one in found} == {"web team"}
+    assert sorted((one["StartTime"] - ONE).total_seconds() for one in found) == [0, 10, 20]
+
+
+def test_max_concurrency_bounds_the_invocations_of_a_task_that_run_at_once(lab: LabHandle) -> None:
+    add_nodes(lab, 5)
+    window = add_window(lab)
+    found = _restart(lab, window, add_target(lab, window), MaxConcurrency="2")
+    assert sorted((one["StartTime"] - ONE).total_seconds() for one in found) == [0, 0, 10, 10, 20]
+
+
+def test_no_invocation_of_a_task_begins_after_more_than_max_errors_failed(lab: LabHandle) -> None:
+    add_nodes(lab, 5)
+    lab.world.rules.add(Rule(kind="automation", match="*", outcome="Failed"))
+    window = add_window(lab)
+    found = _restart(lab, window, add_target(lab, window), MaxErrors="1")
+    assert [one["Status"] for one in found] == ["FAILED", "FAILED"]
+    assert executions(lab, window)[0]["Status"] == "FAILED"
+
+
+def test_a_task_whose_window_target_is_gone_has_nothing_to_invoke(lab: LabHandle) -> None:
+    add_nodes(lab)
+    window = add_window(lab)
+    target = add_target(lab, window)
+    parameters = {"Automation": {"Parameters": {"InstanceId": ["{{RESOURCE_ID}}"]}}}
+    add_task(
+        lab,
+        window,
+        [target],
+        TaskType="AUTOMATION",
+        TaskArn="AWS-RestartEC2Instance",
+        TaskInvocationParameters=parameters,
+    )
+    lab.client("ssm").deregister_target_from_maintenance_window(WindowId=window, WindowTargetId=target)
+    lab.advance(hours=2)
+    [task] = tasks(lab, executions(lab, window)[0]["WindowExecutionId"])
+    assert (task["Status"], task["StatusDetails"]) == ("SUCCESS", "No invocations to execute.")
+    assert lab.location().automations == {}
+
+
+@pytest.mark.parametrize("payload", [b"\xff\xfe", b'{"window": "{{WINDOW_ID}}"}', b""])
+def test_a_function_gets_its_payload_whatever_it_is(lab: LabHandle, payload: bytes) -> None:
+    window = add_window(lab)
+    lab.client("ssm").register_task_with_maintenance_window(
+        WindowId=window,
+        TaskType="LAMBDA",
+        TaskArn="SSM-note",
+        TaskInvocationParameters={"Lambda": {"Payload": payload}},
+    )
+    lab.advance(hours=2)
+    [invocation] = invocations(lab, executions(lab, window)[0]["WindowExecutionId"])
+    assert invocation["Status"] == "SUCCESS"
+    assert ("{{" in invocation["Parameters"]) is False
 
 
 def test_two_hundred_executions_can_be_read_page_by_page(lab: LabHandle) -> None:

@@ -23,6 +23,7 @@ from lab.world import Lab
 
 FIRST, SECOND = "111111111111", "222222222222"
 HERE = {"LocationConstraint": "eu-west-3"}
+JSON_CODE, QUERY_CODE = "SerializationException", "MalformedQueryString"
 
 
 def date_of(response) -> datetime:
@@ -208,6 +209,28 @@ def test_a_request_that_is_no_http_gets_a_400_with_the_lab_s_date(lab):
         head = connection.makefile("rb").read().decode()
     assert head.startswith("HTTP/1.1 400")
     assert "Date: Mon, 02 Jun 2025 00:00:00 GMT" in head
+
+
+@pytest.mark.parametrize(
+    ("service", "headers", "code"),
+    [
+        ("ssm", {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.ListCommands"}, JSON_CODE),
+        ("lambda", {"Content-Type": "application/json"}, JSON_CODE),
+        ("ec2", {}, QUERY_CODE),
+        ("ec2", {"Content-Type": "application/x-www-form-urlencoded"}, QUERY_CODE),
+        ("sts", {}, QUERY_CODE),
+        ("sns", {}, QUERY_CODE),
+    ],
+)
+def test_a_body_that_is_not_utf_8_is_the_client_s_mistake(lab, service, headers, code):
+    scope = f"test/20250602/{lab.world.default_region}/{service}/aws4_request"
+    signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=none"}
+    path = "/2015-03-31/functions" if service == "lambda" else "/"
+    body = (
+        b'{"Name": "\xff\xfe"}' if code == JSON_CODE else b"Action=DescribeInstances&Version=2016-11-15&Name=\xff\xfe"
+    )
+    status, _, answer = raw(lab, "POST", path, body, {**headers, **signed})
+    assert (status, code in answer.decode()) == (400, True)
 
 
 def test_many_clients_at_once_each_get_their_own_answer(lab):

@@ -1,9 +1,9 @@
-"""The transcript in docs/lab.md: run it against a lab, hold it against what stands there, or write it anew.
+"""Transcripts in documents: run one against a lab, hold it against what stands there, or write it anew.
 
 A line that begins with `$ ` in a ```console block is a command (`> ` continues it), what follows is its
 output. All blocks are one bash session. The lab's ids come from its seed, so the output is always the same:
 
-    .venv/bin/python tests/lab/transcript.py      # writes the output in docs/lab.md anew
+    .venv/bin/python tests/lab/transcript.py docs/lab.md      # writes the output in the document anew
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "lab.md"
+"""The lab's own."""
 ENDPOINT = "http://127.0.0.1:5999"
 """The endpoint as the document has it."""
 END = "-- end of output --"
@@ -61,14 +63,25 @@ def steps(lines: list[str]) -> list[Step]:
     return found
 
 
-def run(commands: list[str], endpoint: str) -> list[list[str]]:
-    """Run commands in one bash session against the lab at `endpoint`; answers each one's output."""
+def run(commands: list[str], endpoint: str, folder: Path = ROOT) -> list[list[str]]:
+    """Run commands in one bash session in `folder`, against the lab at `endpoint`; answers each one's output.
+
+    A command that fails ends the session, and the test with it.
+    """
     script = CURL + "".join(f"{command.replace(ENDPOINT, endpoint)}\necho '{END}'\n" for command in commands)
     path = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    settings = {"PATH": path, "AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull, "TZ": "UTC"}
+    settings = {
+        "PATH": path,
+        "PYTHONPATH": str(ROOT / "include"),
+        "PYTHONUNBUFFERED": "1",  # what goes to the two outputs in the order in which a terminal shows it
+        "AWS_PAGER": "",
+        "AWS_CONFIG_FILE": os.devnull,
+        "TZ": "UTC",
+    }
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", script],
+        cwd=folder,
         env={**clean, **settings},
         text=True,
         stdout=subprocess.PIPE,
@@ -98,17 +111,17 @@ def rewritten(text: str, outputs: list[list[str]]) -> str:
     return "\n".join([*written, *lines[done:]]) + "\n"
 
 
-def main() -> None:
-    """Write the outputs in the document anew, from a fresh lab."""
+def main(document: Path) -> None:
+    """Write the outputs in the document anew, from a fresh lab and in an empty folder."""
     from lab.fleet import load_fleet
     from lab.server import LabServer
     from lab.world import Lab
 
-    text = DOCUMENT.read_text()
-    with LabServer(Lab(), fleet=load_fleet("demo")) as server:
-        outputs = run([step.command for step in transcript(text)], server.endpoint)
-    DOCUMENT.write_text(rewritten(text, outputs))
+    text = document.read_text()
+    with LabServer(Lab(), fleet=load_fleet("demo")) as server, TemporaryDirectory() as folder:
+        outputs = run([step.command for step in transcript(text)], server.endpoint, Path(folder))
+    document.write_text(rewritten(text, outputs))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Path(sys.argv[1]).resolve()))

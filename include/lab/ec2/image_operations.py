@@ -62,6 +62,12 @@ class ImageOperations(SnapshotOperations):
                 "IncorrectInstanceState",
                 f"The instance '{instance.id}' is not in a state from which an image can be created.",
             )
+        if instance.root_device_name not in instance.block_device_mapping:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"Invalid value '{instance.id}' for instanceId. Instance does not have a volume attached at root "
+                f"({instance.root_device_name})",
+            )
         if not NAME.fullmatch(name):
             raise AwsError(
                 "InvalidAMIName.Malformed",

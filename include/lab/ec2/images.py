@@ -81,7 +81,9 @@ class Image(Ami):
         self.mappings = list(mappings)
         self.details = details
         self.source_image_id = instance.image_id if instance else None
+        self.source_region = backend.region_name if instance else None
         self.state_reason: dict[str, str] | None = None
+        self.last_launched: datetime | None = None
 
     @property
     def block_device_mappings(self) -> list[Mapped]:
@@ -128,10 +130,51 @@ def image_of(
         details=platform_details(backend, instance),
         instance=instance,
     )
-    backend.amis[image.id] = image
-    snapshots = [snapshot for _, snapshot, _ in volumes]
-    lab.clock.after(lab.settings.image_seconds, lambda: _finish(location, image, snapshots), f"image {image.id}")
+    _begin(location, image, [snapshot for _, snapshot, _ in volumes])
     return image
+
+
+def copy_of(
+    location: Location,
+    source: Ami,
+    image_id: str,
+    *,
+    name: str,
+    description: str,
+    snapshots: Mapping[str, Snapshot],
+) -> Image:
+    """A pending copy of an image, here, with the copies of its snapshots by device."""
+    own = source if isinstance(source, Image) else None
+    image = Image(
+        location.ec2,
+        image_id,
+        name=name,
+        description=description,
+        created=location.lab.clock.now(),
+        state="pending",
+        owner_id=location.account,
+        mappings=[_copied(mapped, snapshots.get(mapped["DeviceName"])) for mapped in source.block_device_mappings],
+        root_device_name=source.root_device_name,
+        architecture=source.architecture or "x86_64",
+        platform=source.platform,
+        details=own.details if own else "Linux/UNIX",
+    )
+    image.source_image_id, image.source_region = source.id, source.ec2_backend.region_name
+    _begin(location, image, list(snapshots.values()))
+    return image
+
+
+def _copied(mapped: Mapped, snapshot: Snapshot | None) -> Mapped:
+    if snapshot is None:
+        return {**mapped, "Ebs": dict(mapped["Ebs"])}
+    return {**mapped, "Ebs": {**mapped["Ebs"], "SnapshotId": snapshot.id, "Encrypted": snapshot.encrypted}}
+
+
+def _begin(location: Location, image: Image, snapshots: Sequence[Snapshot]) -> None:
+    """Let a pending image be found, and end when its snapshots do."""
+    location.ec2.amis[image.id] = image
+    lab = location.lab
+    lab.clock.after(lab.settings.image_seconds, lambda: _finish(location, image, snapshots), f"image {image.id}")
 
 
 def _mapped(device: str, snapshot: Snapshot, delete_on_termination: bool) -> Mapped:
@@ -236,7 +279,7 @@ def image_record(backend: EC2Backend, image: Ami, tags: Mapping[str, str]) -> di
         "SriovNetSupport": image.sriov,
         "SourceInstanceId": image.instance_id,
         "SourceImageId": own and own.source_image_id,
-        "SourceImageRegion": backend.region_name if own and own.source_image_id else None,
+        "SourceImageRegion": own and own.source_region,
         "Tags": tag_list(tags),
         "VirtualizationType": image.virtualization_type or "hvm",
         "BootMode": image.boot_mode,

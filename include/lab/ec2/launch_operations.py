@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import Instance, Reservation
 from moto.iam.models import InstanceProfile, iam_backends
 
-from lab.ec2.addresses import free_addresses
 from lab.ec2.events import Change, emit
 from lab.ec2.image_operations import ImageOperations
 from lab.ec2.images import Image
 from lab.ec2.instance_records import InstanceRecord, Record, Seen
+from lab.ec2.launch_network import (
+    NOT_WITH_INTERFACES,
+    check_address,
+    check_groups,
+    check_room,
+    default_subnet,
+    settled_interfaces,
+)
+from lab.ec2.launch_templates import template_version
 from lab.ec2.operations import Reply
 from lab.ec2.state import state
 from lab.ec2.tags import Tags, tag_specifications
@@ -31,13 +40,16 @@ class LaunchOperations(ImageOperations):
         request = {name: value for name, value in self.params.items() if name not in ("ClientToken", "DryRun")}
         tags = tag_specifications(self.params.get("TagSpecifications", []), TAGGABLE)
         profile = self._instance_profile()
-        image = self._launch_image()
+        template = self._template()
+        image = self._launch_image(template)
         self._check_counts()
         if (reservation := self._launched_before(request)) is not None:
             return self._reservation(reservation)
-        self._choose_subnet()
+        self._settle_network({**template, **self.params})
         self.stop_here_if_dry_run()
         reservation = self._launch()
+        if isinstance(image, Image):
+            image.last_launched = self.now()
         for instance in reservation.instances:
             self._furnish(instance, image, profile, tags)
             emit(self.location, instance.id, Change.LAUNCHED)
@@ -58,9 +70,7 @@ class LaunchOperations(ImageOperations):
         self.params = params
         return cast("Reservation", reservation)
 
-    def _furnish(
-        self, instance: Instance, image: Ami | None, profile: InstanceProfile | None, tags: dict[str, Tags]
-    ) -> None:
+    def _furnish(self, instance: Instance, image: Ami, profile: InstanceProfile | None, tags: dict[str, Tags]) -> None:
         """What moto leaves out of a launch."""
         if profile is not None:
             self.backend.associate_iam_instance_profile(instance.id, iam_instance_profile_arn=profile.arn)
@@ -97,13 +107,19 @@ class LaunchOperations(ImageOperations):
             )
         return reservation
 
-    def _launch_image(self) -> Ami | None:
-        """The image to launch; None where a launch template names it."""
-        image_id = self.params.get("ImageId")
+    def _template(self) -> dict[str, Any]:
+        """What the launch template says, empty without one; the request names its id and version from then on."""
+        if "LaunchTemplate" not in self.params:
+            return {}
+        version = template_version(self.backend, self.params["LaunchTemplate"])
+        self.params["LaunchTemplate"] = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
+        return version.data
+
+    def _launch_image(self, template: Mapping[str, Any]) -> Ami:
+        """The image to launch: the request's, else the launch template's."""
+        image_id = self.params.get("ImageId", template.get("ImageId"))
         if image_id is None:
-            if "LaunchTemplate" not in self.params:
-                raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
-            return None
+            raise AwsError("MissingParameter", "The request must contain the parameter ImageId")
         image_id = self.params["ImageId"] = self._resolved(image_id)
         image = self._image(image_id)
         if image.state != "available":
@@ -142,32 +158,41 @@ class LaunchOperations(ImageOperations):
             f"Invalid IAM Instance Profile {member}",
         )
 
-    def _choose_subnet(self) -> None:
-        """Launch into a default subnet where none is named; moto would take an address from nowhere."""
-        if self.params.get("NetworkInterfaces") or "LaunchTemplate" in self.params:
+    def _settle_network(self, asked: Mapping[str, Any]) -> None:
+        """Check groups, addresses and interfaces, and choose a default subnet where none is named.
+
+        moto would take an address from nowhere. `asked` is the request, filled up from the launch template.
+        """
+        count, zone = self.params["MaxCount"], asked.get("Placement", {}).get("AvailabilityZone")
+        check_groups(self.backend, asked.get("SecurityGroupIds", []), asked.get("SecurityGroups", []))
+        if interfaces := asked.get("NetworkInterfaces"):
+            for member, what in NOT_WITH_INTERFACES.items():
+                if asked.get(member):
+                    raise AwsError(
+                        "InvalidParameterCombination",
+                        f"Network interfaces and an instance-level {what} may not be specified on the same request",
+                    )
+            self.params["NetworkInterfaces"] = settled_interfaces(self.backend, interfaces, count, zone)
             return
-        if not self.params.get("SubnetId"):
-            zone = self.params.get("Placement", {}).get("AvailabilityZone")
-            defaults = self.backend.get_default_subnets()
-            if zone is None and defaults:
-                zone = min(defaults)
-            if zone not in defaults:
-                raise AwsError("MissingInput", f"No default subnet for availability zone: '{zone}'.")
-            self.params["SubnetId"] = defaults[zone].id
-        subnet = self.backend.get_subnet(self.params["SubnetId"])
-        if free_addresses(subnet) < self.params["MaxCount"]:
-            raise AwsError(
-                "InsufficientFreeAddressesInSubnet",
-                f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of "
-                "instances.",
-            )
+        named = asked.get("SubnetId")
+        subnet = self.backend.get_subnet(named) if named else default_subnet(self.backend, zone)
+        self.params["SubnetId"] = subnet.id
+        check_room(subnet, count)
+        if "PrivateIpAddress" in asked:
+            check_address(subnet, asked["PrivateIpAddress"], count)
 
     def _parse_block_device_mapping(self) -> list[dict[str, Any]]:
-        """The volumes to launch with: the image's, as the request's mappings change and add to them."""
+        """The volumes to launch with: the image's, as the template's and the request's mappings change and add to them.
+
+        moto asks for them while it launches.
+        """
         image = self.backend.amis.get(self.params.get("ImageId", ""))
         devices = {each["DeviceName"]: dict(each["Ebs"]) for each in image.block_device_mappings} if image else {}
-        for mapping in self.params.get("BlockDeviceMappings", []):
-            name = mapping.get("DeviceName", "")
+        template = self._template().get("BlockDeviceMappings", [])
+        for mapping in [*template, *self.params.get("BlockDeviceMappings", [])]:
+            name = mapping.get("DeviceName")
+            if not name:
+                raise AwsError("MissingParameter", "The request must contain the parameter deviceName")
             if "NoDevice" in mapping:
                 devices.pop(name, None)
             elif "Ebs" in mapping:

@@ -16,6 +16,7 @@ from moto.ec2.models.instances import Instance, InstanceBackend, Reservation
 from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, generic_filter, get_prefix
 
 from lab.ec2.instances import instance_by_id
+from lab.ec2.launch_undo import undone_on_failure
 from lab.ec2.state import state
 
 
@@ -63,8 +64,12 @@ def describe_volumes(self: Any, volume_ids: list[str] | None = None, filters: An
 
 
 def run_instances(self: Any, *args: Any, **kwargs: Any) -> Reservation:
-    """moto's own launch, whoever asks for it (RunInstances, Auto Scaling, Spot), with its instances indexed."""
-    reservation: Reservation = ORIGINALS[InstanceBackend, "run_instances"](self, *args, **kwargs)
+    """moto's own launch, whoever asks for it (RunInstances, Auto Scaling, Spot), with its instances indexed.
+
+    One that fails leaves nothing behind.
+    """
+    with undone_on_failure(self):
+        reservation: Reservation = ORIGINALS[InstanceBackend, "run_instances"](self, *args, **kwargs)
     for instance in reservation.instances:
         state(self).index.add(instance, reservation)
     return reservation

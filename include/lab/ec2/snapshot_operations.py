@@ -38,8 +38,9 @@ class SnapshotOperations(InstanceOperations):
         specification = self.params["InstanceSpecification"]
         (instance,) = self._named([specification.get("InstanceId", "")])
         left_out = set(specification.get("ExcludeDataVolumeIds", []))
-        if specification.get("ExcludeBootVolume"):
-            left_out.add(instance.block_device_mapping[instance.root_device_name].volume_id)
+        boot = instance.block_device_mapping.get(instance.root_device_name)
+        if specification.get("ExcludeBootVolume") and boot is not None:
+            left_out.add(boot.volume_id)
         blocks = [each for each in instance.block_device_mapping.values() if each.volume_id not in left_out]
         taken = self._take([self.backend.volumes[block.volume_id] for block in blocks])
         mine, now = state(self.backend), self.now()

@@ -1,4 +1,4 @@
-"""DescribeVolumes, DetachVolume and DeleteVolume; the rest of EBS's volumes is moto's."""
+"""DescribeVolumes, AttachVolume, DetachVolume and DeleteVolume; the rest of EBS's volumes is moto's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from moto.ec2.models.elastic_block_store import Volume, VolumeAttachment
+from moto.ec2.models.instances import Instance
 
 from lab.ec2.filter_paths import VOLUME
 from lab.ec2.operations import EC2Operations, Reply, check_ids, tag_list
@@ -30,23 +31,68 @@ class VolumeOperations(EC2Operations):
         found, more = self.page(self.described(ids, VOLUME, describe))
         return {"Volumes": found, **more}
 
-    def detach_volume(self) -> Reply:
-        """DetachVolume; the instance may be left out, which moto does not know."""
-        volume_id = self.params["VolumeId"]
-        check_ids("InvalidVolumeID", "vol", [volume_id])
-        volume = self.backend.get_volume(volume_id)
-        if volume.attachment is None:
-            raise AwsError("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
-        instance_id = self.params.get("InstanceId", volume.attachment.instance_id)
+    def attach_volume(self) -> Reply:
+        """AttachVolume; moto would take a volume from another instance, and a device from another volume."""
+        volume_id, device = self.params["VolumeId"], self.params["Device"]
+        volume, instance = self._volume(volume_id), self._instance(self.params["InstanceId"])
+        if volume.attachment is not None:
+            raise AwsError("VolumeInUse", f"{volume_id} is already attached to an instance")
+        if instance._state.name not in ("running", "stopped"):
+            raise AwsError("IncorrectState", f"Instance '{instance.id}' is not 'running'.")
+        if volume.availability_zone != instance.placement.zone:
+            raise AwsError(
+                "InvalidVolume.ZoneMismatch",
+                f"The volume '{volume_id}' is not in the same availability zone as instance '{instance.id}'",
+            )
+        if device in instance.block_device_mapping:
+            raise AwsError(
+                "InvalidParameterValue",
+                f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+            )
         self.stop_here_if_dry_run()
-        attachment = self.backend.detach_volume(volume_id, instance_id, self.params.get("Device", ""))
-        return {**_attachment(attachment), "State": "detaching"}
+        self.backend.attach_volume(volume_id, instance.id, device)
+        (attachment,) = volume.attachments
+        return {**_attachment(attachment), "State": "attaching"}
+
+    def detach_volume(self) -> Reply:
+        """DetachVolume; instance and device may be left out, and must be the volume's where they are given.
+
+        A running instance keeps its root volume.
+        """
+        volume_id = self.params["VolumeId"]
+        volume = self._volume(volume_id)
+        attachment = volume.attachment
+        if attachment is None:
+            raise AwsError("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
+        instance, device = attachment.instance, attachment.device
+        asked = self._instance(self.params.get("InstanceId", instance.id))
+        if asked is not instance or self.params.get("Device", device) != device:
+            raise AwsError(
+                "InvalidAttachment.NotFound",
+                f"The volume '{volume_id}' is not attached to instance '{asked.id}' as device "
+                f"'{self.params.get('Device', device)}'.",
+            )
+        if instance._state.name == "running" and device == instance.root_device_name:
+            raise AwsError(
+                "IncorrectState", f"Unable to detach root volume '{volume_id}' from instance '{instance.id}'"
+            )
+        self.stop_here_if_dry_run()
+        record = _attachment(attachment)
+        self.backend.detach_volume(volume_id, instance.id, device)
+        return {**record, "State": "detaching"}
+
+    def _volume(self, volume_id: str) -> Volume:
+        check_ids("InvalidVolumeID", "vol", [volume_id])
+        return self.backend.get_volume(volume_id)
+
+    def _instance(self, instance_id: str) -> Instance:
+        check_ids("InvalidInstanceID", "i", [instance_id])
+        return self.backend.get_instance(instance_id)
 
     def delete_volume(self) -> Reply:
         """DeleteVolume; moto would keep the tags."""
         volume_id = self.params["VolumeId"]
-        check_ids("InvalidVolumeID", "vol", [volume_id])
-        self.backend.get_volume(volume_id)
+        self._volume(volume_id)
         self.stop_here_if_dry_run()
         self.backend.delete_volume(volume_id)
         self.backend.tags.pop(volume_id, None)

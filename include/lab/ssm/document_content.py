@@ -71,16 +71,19 @@ class Step:
     """Two operands that must be equal; `platformType` stands for the node's."""
 
     def runs_on(self, platform: str, parameters: Mapping[str, list[str]] | None = None) -> bool:
-        """Whether the step runs on a platform (Linux, MacOS, Windows)."""
+        """Whether the step runs on a platform (Linux, MacOS, Windows).
+
+        A precondition about the platform takes it in any case, one about parameters holds until they are known
+        (AG:agent/runpluginutil/run.go).
+        """
         if platform not in PLATFORMS.get(self.action, ALL_PLATFORMS):
             return False
         if self.precondition is None:
             return True
-        left, right = (
-            platform if operand == "platformType" else substitute(operand, parameters or {})
-            for operand in self.precondition
-        )
-        return bool(left == right)
+        if "platformType" in self.precondition:
+            return all(operand.lower() in ("platformtype", platform.lower()) for operand in self.precondition)
+        left, right = (substitute(operand, parameters or {}) for operand in self.precondition)
+        return parameters is None or bool(left == right)
 
     def timeout_seconds(self, parameters: Mapping[str, list[str]]) -> int:
         """How long the step may take, an hour unless it says otherwise (seconds)."""
