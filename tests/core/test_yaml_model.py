@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -26,6 +26,8 @@ class Cart(BaseModel):
     speed: float = 1.0
     tags: dict[str, str] = {}
     limits: tuple[int, int] = (1, 2)
+    seats: Annotated[tuple[str, ...], Field(min_length=1, max_length=2)] = ("front",)
+    load: Literal["none"] | tuple[int, ...] = "none"
 
     @field_validator("name")
     @classmethod
@@ -84,6 +86,11 @@ def test_the_models_own_words_stand_as_they_are() -> None:
         ("spare: {inches: 1, colour: blue}", "spare.colour: expected 'black' or 'red', found 'blue'"),
         ("limits: 3", "limits: expected a list, found 3"),
         ("tags: {a: true}", "tags.a: expected text: put quotes around it, found True"),
+        ("seats: []", "seats: expected a list of at least 1, found a list of 0"),
+        ("seats: [a, b, c]", "seats: expected a list of at most 2, found a list of 3"),
+        ("seats: [7]", "seats.0: expected text: put quotes around it, found 7"),
+        ("load: some", "load: expected a list, found 'some'"),
+        ("load: [1, x]", "load.1: expected a whole number, found 'x'"),
         ("tags: {a: {b: 1}}", "tags.a: expected text: put quotes around it, found keys with values"),
     ],
 )

@@ -9,8 +9,10 @@ A message says where, what was expected, what was found and what to do:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,6 +42,23 @@ _EXPECTED = {
 """pydantic's error types in words of YAML; the others keep pydantic's own words."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that a model refuses in plain data."""
+
+    kind: Literal["unknown", "missing", "value", "contradiction"]
+    """A key that is not known, one that is missing, a wrong value, values that do not go together."""
+    path: Path
+    """What it is about; for an unknown key that key, else what stands there or should."""
+    message: str
+    """Without the path."""
+
+    @property
+    def where(self) -> Path:
+        """What messages open with: an unknown key is named in the message itself."""
+        return self.path[:-1] if self.kind == "unknown" else self.path
+
+
 def read_model(text: str, model: type[M], name: str = "<text>") -> tuple[M, YamlText]:
     """Read `text` as a `model`; the second value finds lines for checks of one's own.
 
@@ -49,28 +68,59 @@ def read_model(text: str, model: type[M], name: str = "<text>") -> tuple[M, Yaml
     try:
         return model.model_validate(found.data), found
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        raise TextError(name, [_problem(found, model, detail) for detail in details]) from None
+        said = [(fault.path, opened(fault.where, fault.message)) for fault in faults(model, found.data, error)]
+        raise TextError(name, [Problem(found.line(path), message) for path, message in said]) from None
 
 
 def problem(text: YamlText, path: Path, message: str) -> Problem:
     """A problem at a path of the text."""
+    return Problem(text.line(path), opened(path, message))
+
+
+def opened(path: Path, message: str) -> str:
+    """The message with the path before it."""
     where = ".".join(str(part) for part in path)
-    return Problem(text.line(path), f"{where}: {message}" if where else message)
+    return f"{where}: {message}" if where else message
 
 
-def _problem(text: YamlText, model: type[BaseModel], detail: ErrorDetails) -> Problem:
-    path = _real_path(text.data, detail["loc"])
+def faults(model: type[BaseModel], data: Any, error: ValidationError) -> list[Fault]:
+    """All that the model refused in the data, each once: of the members of a union only what says more."""
+    details = [detail for detail in error.errors(include_url=False) if not _echo(detail)]
+    found = [(detail["type"], _fault(model, data, detail)) for detail in details]
+    better = [fault.path for kind, fault in found if kind != "literal_error"]
+    return [
+        fault
+        for kind, fault in found
+        if kind != "literal_error" or not any(path[: len(fault.path)] == fault.path for path in better)
+    ]
+
+
+def _echo(detail: ErrorDetails) -> bool:
+    """Whether it only says that a list is short of the items that were refused for other reasons."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
+
+
+def _fault(model: type[BaseModel], data: Any, detail: ErrorDetails) -> Fault:
+    path = _real_path(data, detail["loc"])
     if detail["type"] == "extra_forbidden":
         key = str(path[-1])
         known = _siblings(model, detail["loc"][:-1])
-        return Problem(text.line(path), f"{_where(path[:-1])}unknown key {key!r}: {_advice(key, known)}")
+        return Fault("unknown", path, f"unknown key {key!r}: {_advice(key, known)}")
     if detail["type"] == "missing":
-        return problem(text, path, "expected this key, found none: add it")
+        return Fault("missing", path, "expected this key, found none: add it")
     message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] not in ("value_error", "assertion_error"):
-        message = "expected " + _EXPECTED.get(detail["type"], _plain(message)) + f", found {_shown(detail['input'])}"
-    return problem(text, path, message)
+    if detail["type"] in ("value_error", "assertion_error"):
+        return Fault("contradiction" if isinstance(detail["input"], dict) else "value", path, message)
+    return Fault("value", path, f"expected {_expected(detail, message)}, found {shown(detail['input'])}")
+
+
+def _expected(detail: ErrorDetails, message: str) -> str:
+    limits = detail.get("ctx", {})
+    if detail["type"] == "too_short":
+        return f"a list of at least {limits['min_length']}"
+    if detail["type"] == "too_long":
+        return f"a list of at most {limits['max_length']}"
+    return _EXPECTED.get(detail["type"], _plain(message))
 
 
 def _real_path(data: Any, location: Sequence[str | int]) -> Path:
@@ -87,10 +137,6 @@ def _real_path(data: Any, location: Sequence[str | int]) -> Path:
     return tuple(path)
 
 
-def _where(path: Path) -> str:
-    return f"{'.'.join(str(part) for part in path)}: " if path else ""
-
-
 def _advice(key: str, known: Sequence[str]) -> str:
     close = get_close_matches(key, known, n=1)
     if close:
@@ -100,12 +146,17 @@ def _advice(key: str, known: Sequence[str]) -> str:
 
 def _siblings(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
     """The keys that stand beside an unknown one: those of the model at its location."""
-    schema = model.model_json_schema()
+    schema = _schema(model)
     definitions = schema.get("$defs", {})
     at: Any = schema
     for part in location:
         at = _step(_resolved(at, definitions), part, definitions)
     return list(_resolved(at, definitions).get("properties", ()))
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _step(at: dict[str, Any], part: str | int, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -117,11 +168,13 @@ def _step(at: dict[str, Any], part: str | int, definitions: dict[str, Any]) -> d
 
 
 def _resolved(at: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    for option in at.get("anyOf", ()):
-        if "$ref" in option:
-            at = option
-    while "$ref" in at:
-        at = definitions[at["$ref"].rpartition("/")[2]]
+    """What a reference stands for; of several that are allowed, the one with keys."""
+    while "$ref" in at or "anyOf" in at:
+        if "$ref" in at:
+            at = definitions[at["$ref"].rpartition("/")[2]]
+            continue
+        options = [_resolved(option, definitions) for option in at["anyOf"]]
+        at = next((option for option in options if "properties" in option or "items" in option), {})
     return at
 
 
@@ -133,7 +186,8 @@ def _plain(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages show it: short, whatever it is."""
     if isinstance(value, dict):
         return "keys with values"
     if isinstance(value, list):

@@ -114,6 +114,7 @@ class _Reader:
         if self._left < 0:
             raise self._error(node, f"expected at most {MAX_VALUES:,} values, aliases counted each time, found more")
         if isinstance(node, ScalarNode):
+            self._check_characters(node)
             return _scalar(node)
         if id(node) in self._open:
             raise self._error(node, "expected data that ends, found an alias to what it stands in: write it out")
@@ -141,7 +142,14 @@ class _Reader:
                 raise self._error(key_node, "expected a word as a key, found a list or mapping")
             if key_node.value == "<<" and key_node.style is None:
                 raise self._error(key_node, "expected no merge key (`<<`), found one: write the keys out")
+            self._check_characters(key_node)
             yield str(key_node.value), key_node, value_node
+
+    def _check_characters(self, node: ScalarNode) -> None:
+        """Refuse half of a character (U+D800 to U+DFFF): an escape can say it, and no text can hold it."""
+        half = re.search(r"[\ud800-\udfff]", node.value)
+        if half:
+            raise self._error(node, f"not text: character U+{ord(half[0]):04X} cannot stand here")
 
     def _error(self, node: Node, message: str) -> TextError:
         return _refused(self._name, _line(node), message)

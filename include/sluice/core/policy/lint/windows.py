@@ -1,0 +1,197 @@
+"""Each window by itself: its names and slots, its hours, its waves, its reboots and backups."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from sluice.core.policy.lint.subject import Found, Subject
+from sluice.core.policy.windows import Step, Window
+from sluice.core.yaml_text import Path
+
+_NAMED = {
+    "document": (r"[a-zA-Z0-9_\-.:/]{3,128}", "the name or ARN of a document (letters, digits, _ - . : /, 3 to 128)"),
+    "automation": (r"[a-zA-Z0-9_\-.:/]{3,128}", "the name or ARN of a document (letters, digits, _ - . : /, 3 to 128)"),
+    "function": (
+        r"([a-zA-Z0-9-_]{1,64}|arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:[a-zA-Z0-9-_]{1,64}(:[a-zA-Z0-9$_-]+)?)",
+        "the name or ARN of a function (letters, digits, _ -, at most 64)",
+    ),
+}
+"""What AWS takes as names (B:DocumentARN, B:lambda:FunctionName)."""
+_FLOCK = 10
+
+
+def check(subject: Subject) -> Iterator[Found]:
+    """Every window."""
+    for index, window in enumerate(subject.policy.windows):
+        at: Path = ("windows", index)
+        yield from _steps(window, at)
+        yield from _time_left(window, at)
+        yield from _hours(window, at)
+        if window.installs:
+            yield from _idle_gate(subject, index, window)
+            yield from _install(subject, index, window)
+        yield from _replaced(subject, index, window)
+
+
+def _steps(window: Window, at: Path) -> Iterator[Found]:
+    for moment in ("before", "after"):
+        steps: tuple[Step, ...] = getattr(window, moment)
+        for number, step in enumerate(steps):
+            for kind, (pattern, wanted) in _NAMED.items():
+                name = getattr(step, kind)
+                if name and not re.fullmatch(pattern, name):
+                    yield Found(
+                        "P103",
+                        (*at, moment, number, kind),
+                        f"expected {wanted}, found {name!r}: write it as AWS has it",
+                    )
+
+
+def _time_left(window: Window, at: Path) -> Iterator[Found]:
+    left = window.duration_hours - window.cutoff_hours
+    if left < 1:
+        yield Found(
+            "P171",
+            (*at, "cutoff_hours"),
+            f"expected a cutoff of less than the duration, found {window.cutoff_hours} of {window.duration_hours} "
+            "hours: nothing would ever start; lower the cutoff, or make the window longer",
+        )
+    elif window.installs and window.latest_start_minutes is not None and window.latest_start_minutes > (left - 1) * 60:
+        yield Found(
+            "P172",
+            (*at, "latest_start_minutes"),
+            f"expected at most {(left - 1) * 60} minutes, found {window.latest_start_minutes}: what starts later has "
+            "less than an hour before the cutoff and is refused as late; lower it, or make the window longer",
+        )
+
+
+def _hours(window: Window, at: Path) -> Iterator[Found]:
+    hours = window.people.hours
+    if not hours.days:
+        yield Found("P189", (*at, "people", "hours", "days"), "expected days of the week, found none: name some")
+    if hours.start >= hours.end:
+        yield Found(
+            "P189",
+            (*at, "people", "hours"),
+            f"expected `from` before `until` on the same day, found {hours.start} and {hours.end}: no time is between "
+            "them; for hours over midnight allow until 24:00 or from 00:00",
+        )
+
+
+def _idle_gate(subject: Subject, index: int, window: Window) -> Iterator[Found]:
+    """A gate that nothing reads: production alone has one."""
+    if window.gate is not None and not subject.on_production(index):
+        yield Found(
+            "P190",
+            ("windows", index, "gate"),
+            "expected a gate on windows of production only, found one without production: remove it, nothing reads it",
+        )
+
+
+def _install(subject: Subject, index: int, window: Window) -> Iterator[Found]:
+    at: Path = ("windows", index)
+    rings = subject.rings_of(index)
+    if len(rings) > 1:
+        names = ", ".join(ring.name for ring in rings)
+        yield Found(
+            "P159",
+            (*at, "patch_groups"),
+            f"expected patch groups of one ring in an install window, found {names}: give each ring its own window, "
+            "since gate, soak and role are the ring's",
+        )
+    yield from _waves(subject, index, window)
+    yield from _reboot(window, at)
+    if subject.on_production(index):
+        yield from _production(subject, index, window)
+
+
+def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
+    waves = window.waves
+    at: Path = ("windows", index, "waves")
+    if waves.canary > _FLOCK:
+        yield Found(
+            "P182",
+            (*at, "canary"),
+            f"expected at most {_FLOCK} nodes of a slot as canary, found {waves.canary}: that many is a wave, put a "
+            "share instead",
+        )
+    if subject.on_production(index) and not waves.canary and not waves.shares:
+        yield Found(
+            "P181",
+            at,
+            "expected production in waves, found one with every node: add a canary or shares, so that a bad patch "
+            "stops early",
+        )
+    barriers = wave_count(window) - 1
+    minutes = (window.duration_hours - window.cutoff_hours - 1) * 60
+    if 0 <= minutes < barriers * waves.settle_minutes:
+        yield Found(
+            "P183",
+            (*at, "settle_minutes"),
+            f"expected the settle times of {barriers + 1} waves within {minutes} minutes (an hour must be left "
+            f"before the cutoff), found {barriers} times {waves.settle_minutes}: the last waves would always be late; "
+            "shorten the settle time, take fewer waves or a longer window",
+        )
+
+
+def wave_count(window: Window) -> int:
+    """Waves of a release: the canary, the shares, and the rest unless they are all."""
+    waves = window.waves
+    return bool(waves.canary) + len(waves.shares) + (sum(waves.shares) < 100)
+
+
+def _reboot(window: Window, at: Path) -> Iterator[Found]:
+    if window.reboot.when == "if_needed" and window.reboot.how == "inline":
+        yield Found(
+            "P185",
+            (*at, "reboot", "how"),
+            "expected how: waves, which asks each node whether it needs a reboot, found inline: AWS's RebootIfNeeded "
+            "reboots after any install, needed or not; keep it where that is meant",
+        )
+
+
+def _production(subject: Subject, index: int, window: Window) -> Iterator[Found]:
+    at: Path = ("windows", index)
+    if window.backup.mode == "off":
+        yield Found(
+            "P187",
+            (*at, "backup"),
+            "expected a backup before production is patched, found off: set it on or required, or say here why "
+            "there is another way back",
+        )
+    gate = subject.gate(window)
+    waits = [
+        what
+        for what, is_so in (("approval", gate.approval.needed != "never"), ("backups", window.backup.mode != "off"))
+        if is_so
+    ]
+    if waits and not window.lead_minutes and not window.latest_start_minutes:
+        yield Found(
+            "P188",
+            (*at, "lead_minutes"),
+            f"expected time for {' and '.join(waits)} before the window, found lead_minutes: 0: let the release start "
+            "earlier (lead_minutes: 240, say), or give the window a latest_start_minutes",
+        )
+    everything: Mapping[str, str] = {"concurrency": window.concurrency, "errors": window.errors}
+    for key, value in everything.items():
+        if value == "100%":
+            yield Found(
+                "P193",
+                (*at, key),
+                f"expected less than all nodes of a slot, found {key}: 100%: lower it, so that a bad patch stops early",
+            )
+
+
+def _replaced(subject: Subject, index: int, window: Window) -> Iterator[Found]:
+    mine = {group.name for group in subject.reach[index]}
+    for number, name in enumerate(window.replaces):
+        other = subject.windows[name]
+        theirs = set(subject.groups) if other.patch_groups == "all" else set(other.patch_groups)
+        if not mine & theirs:
+            yield Found(
+                "P108",
+                ("windows", index, "replaces", number),
+                f"expected a window that has some of these patch groups, found {name}, which has none of them: "
+                "remove it, there is nothing to replace",
+            )

@@ -1,0 +1,170 @@
+"""From YAML texts to a policy, with the place (file and line) of every part of it.
+
+A policy may stand in one file or in several: their lists (`windows`, `baselines`, …) are joined in the order
+of the files, everything else is given once, in whichever file. What can be found wrong is found at once:
+
+    P001 not readable as YAML            P006 a value that cannot be
+    P002 not keys with values            P007 values that do not go together
+    P003 given in two files              P008, P009 environment variables (`environment`)
+    P004 an unknown key                  P010 a file that cannot be read (`sluice.files`)
+    P005 a key is missing                P02x names and order (`structure`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from sluice.core.errors import Place, PolicyError, PolicyProblem, TextError
+from sluice.core.policy import environment as environments
+from sluice.core.policy.policy import Policy
+from sluice.core.policy.structure import structure
+from sluice.core.yaml_model import Fault, faults, opened, shown
+from sluice.core.yaml_text import MAX_CHARACTERS, Path, YamlText, read
+
+__all__ = ["Loaded", "Place", "Sources", "load_policy"]
+
+JOINED = frozenset({"locations", "baselines", "patch_groups", "windows", "exceptions"})
+"""Lists that may be spread over files. The rings' order is their meaning: they stand in one file."""
+
+LONGEST_WORD = 64
+"""Characters of a name or key that messages show."""
+
+_CODES = {"unknown": "P004", "missing": "P005", "value": "P006", "contradiction": "P007"}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A policy and where each part of it stands."""
+
+    policy: Policy
+    sources: Sources
+
+
+class Sources:
+    """The texts of a policy, joined: their data, and the place of each part of it."""
+
+    def __init__(self, texts: Sequence[YamlText]) -> None:
+        self.files = tuple(text.name for text in texts)
+        self.data: dict[str, Any] = {}
+        self.problems: list[PolicyProblem] = []
+        self._keys: dict[str, YamlText] = {}
+        self._items: dict[tuple[str, int], tuple[YamlText, int]] = {}
+        for text in texts:
+            for key, value in text.data.items():
+                self._join(text, key, value)
+
+    def place(self, path: Path) -> Place:
+        """Where a part of the policy stands; for what is not written, the place of what would be around it."""
+        if not path:
+            return Place(self.files[0], 1)
+        text: YamlText | None
+        if len(path) > 1 and (path[0], path[1]) in self._items:
+            text, index = self._items[path[0], path[1]]  # type: ignore[index]  # just found in it
+            return Place(text.name, text.line((path[0], index, *path[2:])))
+        text = self._keys.get(str(path[0]))
+        return Place(text.name, text.line(path)) if text else Place(self.files[0], 1)
+
+    def where(self, path: Path) -> str:
+        """The path as people read it: `windows.install-nonprod.schedule`, items by their name where they have one."""
+        shown_path: list[str] = []
+        at: Any = self.data
+        for part in path:
+            at = at[part] if _has(at, part) else None
+            name = at.get("name") if isinstance(part, int) and isinstance(at, dict) else None
+            shown_path.append(_word(name if isinstance(name, str) and name else str(part)))
+        return ".".join(shown_path)
+
+    def problem(self, code: str, path: Path, message: str) -> PolicyProblem:
+        """A problem with the part at the path."""
+        return PolicyProblem(code, self.place(path), opened((self.where(path),) if path else (), message))
+
+    def _join(self, text: YamlText, key: str, value: Any) -> None:
+        first = self._keys.setdefault(key, text)
+        if key in JOINED and isinstance(value, list) and isinstance(self.data.get(key, []), list):
+            joined = self.data.setdefault(key, [])
+            self._items |= {(key, len(joined) + index): (text, index) for index in range(len(value))}
+            joined.extend(value)
+        elif first is text:
+            self.data[key] = value
+        elif key in JOINED:
+            place = Place(text.name, text.line((key,)))
+            message = f"{key}: expected a list in each file that has it: give {place.file} or {first.name} one"
+            self.problems.append(PolicyProblem("P006", place, message))
+        else:
+            place = Place(text.name, text.line((key,)))
+            also = Place(first.name, first.line((key,)))
+            message = f"{key}: expected this once, found it again after {also}: keep one"
+            self.problems.append(PolicyProblem("P003", place, message))
+
+
+def load_policy(texts: Sequence[tuple[str, str]], environment: Mapping[str, str]) -> Loaded:
+    """The policy that the texts (name of the file, content) are together.
+
+    `environment` has what `${env:NAME}` may stand for. Raises PolicyError with everything that is wrong.
+    """
+    sources = Sources(_read(texts))
+    data, replaced, problems = environments.replace(sources.data, Policy, environment)
+    found = [*sources.problems, *(sources.problem(code, path, message) for code, path, message in problems)]
+    wrong = {path for _, path, _ in problems}
+    try:
+        policy = Policy.model_validate(data)
+    except ValidationError as error:
+        refused = [fault for fault in faults(Policy, data, error) if fault.path not in wrong]
+        raise PolicyError([*found, *(_problem(sources, fault, replaced) for fault in refused)]) from None
+    found += [sources.problem(code, path, message) for code, path, message in structure(policy)]
+    if found:
+        raise PolicyError(found)
+    return Loaded(policy, sources)
+
+
+def _read(texts: Sequence[tuple[str, str]]) -> list[YamlText]:
+    if not texts:
+        raise PolicyError([PolicyProblem("P001", Place("policy", 0), "expected a policy, found no text: write one")])
+    size = sum(len(text) for _, text in texts)
+    if size > MAX_CHARACTERS:
+        message = f"expected at most {MAX_CHARACTERS:,} characters in all files together, found {size:,}: shorten them"
+        raise PolicyError([PolicyProblem("P001", Place(texts[0][0], 0), message)])
+    found: list[YamlText] = []
+    problems: list[PolicyProblem] = []
+    for name, text in texts:
+        try:
+            found.append(_mapping(read(text, name)))
+        except TextError as error:
+            problems += [PolicyProblem("P001", Place(name, one.line), one.message) for one in error.problems]
+        except PolicyError as error:
+            problems += error.problems
+    if problems:
+        raise PolicyError(problems)
+    return found
+
+
+def _mapping(text: YamlText) -> YamlText:
+    if isinstance(text.data, dict):
+        return text
+    message = f"expected keys with values, found {shown(text.data)}: start with `version: 1`"
+    raise PolicyError([PolicyProblem("P002", Place(text.name, text.line(())), message)])
+
+
+def _problem(sources: Sources, fault: Fault, replaced: Mapping[Path, tuple[str, str]]) -> PolicyProblem:
+    message = fault.message
+    if fault.path in replaced:
+        written, value = replaced[fault.path]
+        message = message.replace(shown(value), f"what {written} stands for")
+    where = sources.where(fault.where)
+    return PolicyProblem(_CODES[fault.kind], sources.place(fault.path), opened((where,) if where else (), message))
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+
+
+def _word(text: str) -> str:
+    """A name or key on one line of a terminal, whatever somebody put into it."""
+    short = text if len(text) <= LONGEST_WORD else f"{text[:LONGEST_WORD]}..."
+    return short if short.isprintable() else repr(short)

@@ -1,0 +1,106 @@
+"""What others have on the policy's nodes, and what applying the policy would change for them: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sluice.core.node import GROUP_KEYS
+from sluice.core.policy.objects import PATCH_DOCUMENT
+
+PATCHING = (
+    PATCH_DOCUMENT,
+    "AWS-RunPatchBaselineWithHooks",
+    "AWS-RunPatchBaselineAssociation",
+    "AWS-PatchInstanceWithRollback",
+    "AWS-PatchAsgInstance",
+)
+"""AWS's documents that patch by the baseline of the node's group."""
+
+PATCH_POLICY = "AWS-QuickSetup-PatchPolicy"
+"""Beginning of the names of Quick Setup's patch policies, which bring baselines of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A window or an association that is not ours."""
+
+    kind: Literal["window", "association"]
+    id: str
+    name: str
+    documents: tuple[str, ...]
+    """What it runs, by document name or ARN."""
+    targets: tuple[tuple[str, tuple[str, ...]], ...]
+    """Keys and values, e.g. `("tag:Patch Group", ("web",))`; keys as the API writes them."""
+    enabled: bool = True
+
+    @property
+    def patches(self) -> bool:
+        """Whether it patches by the groups' baselines."""
+        return any(_name(document) in PATCHING for document in self.documents)
+
+    @property
+    def is_patch_policy(self) -> bool:
+        """Whether it is a patch policy of Quick Setup's."""
+        return any(text.startswith(PATCH_POLICY) for text in (self.name, *map(_name, self.documents)))
+
+    def groups(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Those of the `known` patch groups that it names, all when it names every node."""
+        named = {value for key, values in self.targets if _tag(key) in GROUP_KEYS for value in values}
+        everything = any(
+            (key.lower() == "instanceids" and "*" in values)
+            or (key == "tag-key" and any(value in GROUP_KEYS for value in values))
+            for key, values in self.targets
+        )
+        return tuple(group for group in known if everything or group in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something of others that a plan tells of."""
+
+    kind: str
+    id: str
+    name: str
+    effect: str
+    """What applying would change for it, or what it does to the nodes."""
+    take_over: tuple[str, ...] = ()
+    """What has to be agreed to with `--take-over` first."""
+
+
+def notices(others: Sequence[Other], groups: Sequence[str], changed: Sequence[str]) -> tuple[Notice, ...]:
+    """What to tell of others on `groups`; `changed` are those whose registrations the plan changes."""
+    found = (_notice(other, groups, set(changed)) for other in others)
+    return tuple(notice for notice in found if notice is not None)
+
+
+def _notice(other: Other, groups: Sequence[str], changed: set[str]) -> Notice | None:
+    on = other.groups(groups)
+    state = "" if other.enabled else " (disabled)"
+    if other.is_patch_policy:
+        return Notice("patch policy", other.id, other.name, "patches its nodes by baselines of its own, past this one")
+    if not on:
+        if not other.patches:
+            return None
+        return Notice(other.kind, other.id, other.name, f"patches nodes that may be the policy's{state}; not touched")
+    if not other.patches:
+        runs = ", ".join(map(_name, other.documents)) or "nothing"
+        return Notice(other.kind, other.id, other.name, f"runs {runs} on {_list(on)}{state}; not touched")
+    altered = tuple(group for group in on if group in changed)
+    if not altered:
+        return Notice(other.kind, other.id, other.name, f"patches {_list(on)} by the policy's baselines{state}")
+    effect = f"patches {_list(altered)} by the baseline registered there, which becomes the policy's at once{state}"
+    return Notice(other.kind, other.id, other.name, effect, altered)
+
+
+def _list(groups: Sequence[str]) -> str:
+    return f"patch group{'s' if len(groups) > 1 else ''} {', '.join(groups)}"
+
+
+def _tag(key: str) -> str:
+    return key.removeprefix("tag:") if key.startswith("tag:") else ""
+
+
+def _name(document: str) -> str:
+    return document.rpartition("/")[2] or document
