@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 
-.PHONY: help setup test check format lab lock clean
+.PHONY: help setup test nightly check format lab lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ setup: ## Install what the project needs into .venv; the other commands do this 
 
 test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
 	@$(VENV_PYTHON) -m pytest $(ARGS)
+
+nightly: setup ## Run the campaigns that take too long for each change, whole
+	@SLUICE_NIGHTLY=1 $(VENV_PYTHON) -m pytest -m "nightly or shared" $(ARGS)
 
 check: setup ## Check format, lint, types and who may import whom
 	$(VENV_PYTHON) -m ruff format --check

@@ -1,15 +1,19 @@
-"""The command line, `python -m sluice`.
-
-Exit codes: 0 done, 2 not understood.
-"""
+"""The command line, `python -m sluice`. Its commands and their exit codes: `sluice.cli`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
-from sluice import __version__
+from sluice import __version__, cli
+from sluice.core.errors import SluiceError
+
+EPILOG = """\
+exit codes: 0 done, 1 refused or failed, 2 not understood (or, for plan: there are changes), 130 stopped by Ctrl-C
+The local AWS to rehearse on is a command of its own: python -m lab --help"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,10 +21,12 @@ def parser() -> argparse.ArgumentParser:
     commands = argparse.ArgumentParser(
         prog="python -m sluice",
         description="Gated patch releases for AWS fleets.",
-        epilog="The local AWS to rehearse on is a command of its own: python -m lab --help",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     commands.add_argument("--version", action="version", version=f"sluice {__version__}")
+    cli.add_commands(commands.add_subparsers(title="commands", metavar="COMMAND"))
     return commands
 
 
@@ -29,10 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     As argparse does, raises SystemExit: with 0 after --help and --version, with 2 for what it does not know.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # a terminal that cannot show a character gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     commands = parser()
-    commands.parse_args(arguments)
-    commands.print_help()
-    return 0
+    options = commands.parse_args(arguments)
+    if "run" not in options:
+        commands.print_help()
+        return cli.DONE
+    try:
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except SluiceError as error:
+        print(f"sluice: {error}", file=sys.stderr)
+        return cli.FAILED
+    except KeyboardInterrupt:
+        print("sluice: stopped", file=sys.stderr)
+        return cli.STOPPED
+    except BrokenPipeError:  # who reads has seen enough, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return cli.FAILED
+    return code
 
 
 if __name__ == "__main__":

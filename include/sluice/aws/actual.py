@@ -1,0 +1,91 @@
+"""What is in a target location: everything that a plan compares with the policy. Nothing here changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sluice.aws import (
+    associations,
+    baselines,
+    config_rules,
+    data_syncs,
+    documents,
+    patch_groups,
+    tags,
+    window_targets,
+    window_tasks,
+    windows,
+)
+from sluice.aws.session import Connection
+from sluice.core.policy import desired, reboot_document
+from sluice.core.policy.objects import BASELINE, TARGET, TASK, WINDOW, Key, part_of
+from sluice.core.policy.others import Other
+from sluice.core.policy.plan import Actual, Found
+
+
+def read_actual(connection: Connection, deployment: str) -> Actual:
+    """The deployment's objects, what stands in their place, and what others have on nodes. All pages of everything."""
+    own_baselines = list(baselines.found(connection, deployment))
+    ids = {found.id for found in own_baselines if found.key.noun == BASELINE}
+    found, others = _windows(connection, deployment)
+    single = (
+        documents.found(connection, deployment, reboot_document.NAME),
+        config_rules.found(connection, deployment, desired.config_rule_name(deployment)),
+        data_syncs.found(connection, desired.data_sync_name(deployment)),
+    )
+    return Actual(
+        objects=(
+            *own_baselines,
+            *patch_groups.found(connection, ids),
+            *found,
+            *(one for one in single if one is not None),
+        ),
+        others=(*others, *associations.others(connection)),
+    )
+
+
+def _windows(connection: Connection, deployment: str) -> tuple[list[Found], list[Other]]:
+    found: list[Found] = []
+    others: list[Other] = []
+    names: set[str] = set()
+    for identity in sorted(windows.listed(connection), key=lambda one: str(one["WindowId"])):
+        window_id = identity["WindowId"]
+        name = tags.owned_name(tags.read(connection, "MaintenanceWindow", window_id), deployment)
+        if name is None:
+            others.append(other_window(connection, identity))
+            continue
+        if name in names:
+            name = f"{name} ({window_id})"  # a copy, which no policy names: it goes
+        names.add(name)
+        found += _own_window(connection, window_id, name)
+    return found, others
+
+
+def _own_window(connection: Connection, window_id: str, name: str) -> Iterator[Found]:
+    yield Found(Key(WINDOW, name), window_id, windows.read(connection, window_id))
+    for answer in window_targets.listed(connection, window_id):
+        target = window_targets.as_object(answer, name)
+        yield Found(Key(TARGET, part_of(name, target.name)), answer["WindowTargetId"], target)
+    for answer in window_tasks.listed(connection, window_id):
+        task = window_tasks.read(connection, window_id, answer["WindowTaskId"], name)
+        yield Found(Key(TASK, part_of(name, task.name)), answer["WindowTaskId"], task)
+
+
+def other_window(connection: Connection, identity: dict[str, Any]) -> Other:
+    """A window of others: what it runs, and on what."""
+    window_id = identity["WindowId"]
+    targets = window_targets.listed(connection, window_id)
+    tasks = window_tasks.listed(connection, window_id)
+    return Other(
+        kind="window",
+        id=window_id,
+        name=identity["Name"],
+        documents=tuple(task["TaskArn"] for task in tasks),
+        targets=tuple(pair for one in targets for pair in _pairs(one["Targets"])),
+        enabled=identity.get("Enabled", True),
+    )
+
+
+def _pairs(targets: Iterable[dict[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((target["Key"], tuple(target.get("Values", ()))) for target in targets)

@@ -1,0 +1,118 @@
+"""The tasks of maintenance windows. They cannot be tagged: they are ours when their window is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sluice.aws.permissions import calls
+from sluice.aws.session import Connection
+from sluice.aws.windows import WINDOWS
+from sluice.core.policy.objects import WindowTask
+
+TASKS = "arn:{partition}:ssm:{region}:{account}:windowtask/*"
+_OURS = ("Operation", "RebootOption")
+
+
+@calls("ssm:DescribeMaintenanceWindowTasks", resources=WINDOWS)
+def listed(connection: Connection, window_id: str) -> list[dict[str, Any]]:
+    """Every task of a window, as MaintenanceWindowTask: without its TaskInvocationParameters."""
+    operation = "DescribeMaintenanceWindowTasks"
+    return list(connection.pages("ssm", operation, "Tasks", WindowId=window_id, MaxResults=100))
+
+
+@calls("ssm:GetMaintenanceWindowTask", resources=WINDOWS)
+@calls("ssm:GetMaintenanceWindowTask", resources=TASKS)
+def read(connection: Connection, window_id: str, task_id: str, window: str) -> WindowTask:
+    """A task by id; `target` are the ids of its targets."""
+    members = ("WindowTaskId", "TaskArn", "TaskType", "Priority")
+    answer = connection.need("ssm", "GetMaintenanceWindowTask", *members, WindowId=window_id, WindowTaskId=task_id)
+    return _task(answer, window)
+
+
+@calls("ssm:RegisterTaskWithMaintenanceWindow", resources=WINDOWS, when="owned")
+@calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
+def register(connection: Connection, window_id: str, target_id: str, wanted: WindowTask) -> str:
+    """Register a task; its id."""
+    answer = connection.need(
+        "ssm",
+        "RegisterTaskWithMaintenanceWindow",
+        "WindowTaskId",
+        WindowId=window_id,
+        TaskType=wanted.task_type,
+        **_members(wanted, target_id),
+    )
+    return str(answer["WindowTaskId"])
+
+
+@calls("ssm:UpdateMaintenanceWindowTask", resources=WINDOWS, when="owned")
+@calls("ssm:UpdateMaintenanceWindowTask", resources=TASKS)
+@calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
+def update(connection: Connection, window_id: str, task_id: str, target_id: str, wanted: WindowTask) -> None:
+    """Give a task everything that is wanted, and nothing else."""
+    connection.call(
+        "ssm",
+        "UpdateMaintenanceWindowTask",
+        WindowId=window_id,
+        WindowTaskId=task_id,
+        Replace=True,
+        **_members(wanted, target_id),
+    )
+
+
+@calls("ssm:DeregisterTaskFromMaintenanceWindow", resources=WINDOWS, when="owned")
+@calls("ssm:DeregisterTaskFromMaintenanceWindow", resources=TASKS)
+def deregister(connection: Connection, window_id: str, task_id: str) -> None:
+    """Remove a task."""
+    connection.call("ssm", "DeregisterTaskFromMaintenanceWindow", WindowId=window_id, WindowTaskId=task_id)
+
+
+def _members(wanted: WindowTask, target_id: str) -> dict[str, Any]:
+    command: dict[str, Any] = {
+        "Parameters": {
+            "Operation": [wanted.operation],
+            "RebootOption": [wanted.reboot_option],
+            **{name: list(values) for name, values in wanted.other_parameters},
+        },
+        "TimeoutSeconds": wanted.timeout_seconds,
+    }
+    if wanted.log_bucket:
+        command |= {"OutputS3BucketName": wanted.log_bucket, "OutputS3KeyPrefix": wanted.log_prefix or ""}
+    if wanted.service_role:
+        command["ServiceRoleArn"] = wanted.service_role
+    members: dict[str, Any] = {
+        "Targets": [{"Key": "WindowTargetIds", "Values": [target_id]}],
+        "TaskArn": wanted.document,
+        "Name": wanted.name,
+        "Priority": wanted.priority,
+        "MaxConcurrency": wanted.concurrency,
+        "MaxErrors": wanted.errors,
+        "CutoffBehavior": wanted.cutoff_behavior,
+        "TaskInvocationParameters": {"RunCommand": command},
+    }
+    return {**members, "ServiceRoleArn": wanted.service_role} if wanted.service_role else members
+
+
+def _task(answer: Mapping[str, Any], window: str) -> WindowTask:
+    command = answer.get("TaskInvocationParameters", {}).get("RunCommand", {})
+    parameters: Mapping[str, list[str]] = command.get("Parameters", {})
+    return WindowTask(
+        window=window,
+        name=answer.get("Name", answer["WindowTaskId"]),
+        target=", ".join(value for group in answer.get("Targets", ()) for value in group.get("Values", ())),
+        document=answer["TaskArn"],
+        operation=", ".join(parameters.get("Operation", ())),
+        reboot_option=", ".join(parameters.get("RebootOption", ())),
+        concurrency=answer.get("MaxConcurrency", ""),
+        errors=answer.get("MaxErrors", ""),
+        cutoff_behavior=answer.get("CutoffBehavior", "CONTINUE_TASK"),
+        service_role=answer.get("ServiceRoleArn"),
+        log_bucket=command.get("OutputS3BucketName"),
+        log_prefix=command.get("OutputS3KeyPrefix"),
+        task_type=answer["TaskType"],
+        priority=answer["Priority"],
+        timeout_seconds=command.get("TimeoutSeconds", 0),
+        other_parameters=tuple(
+            (name, tuple(values)) for name, values in sorted(parameters.items()) if name not in _OURS
+        ),
+    )

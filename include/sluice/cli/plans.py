@@ -1,0 +1,207 @@
+"""What `plan`, `apply` and `destroy` share: their options, reading the locations, and printing plans."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sluice.cli.colours import Colour, Colours
+from sluice.core.errors import SluiceError
+
+if TYPE_CHECKING:
+    from sluice.aws.locations import Outcome
+    from sluice.aws.session import Connection
+    from sluice.core.policy.objects import AWSObject, Key
+    from sluice.core.policy.places import Location
+    from sluice.core.policy.plan import Action, Change, Plan, Step
+    from sluice.core.policy.policy import Policy
+
+_SIGNS: Mapping[Action, tuple[str, Colour]] = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "delete": ("-", "red"),
+}
+_BY_NAME = ("target", "task")
+"""Nouns whose new objects are told by their name alone: a window may have forty, all alike. JSON has their fields."""
+
+_printing = threading.Lock()
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """`--policy` and `--location`."""
+    command.add_argument("--policy", metavar="PATH", help="a file or folder; else SLUICE_POLICY, else include/policy")
+    command.add_argument(
+        "--location",
+        action="append",
+        default=[],
+        metavar="ACCOUNT/REGION",
+        help="only this location of the policy; may be given again",
+    )
+
+
+def sound_policy(options: argparse.Namespace) -> Policy:
+    """The policy, if the check finds no error in it. Raises SluiceError."""
+    from sluice.cli.words import now
+    from sluice.core.policy.lint import lint
+    from sluice.files import read_policy
+
+    loaded = read_policy(options.policy)
+    errors = [one for one in lint(loaded, now().date()) if one.kind == "error" and not one.waived_until]
+    if errors:
+        lines = "\n".join(f"{one.place}: {one.code} error: {one.message}" for one in errors)
+        raise SluiceError(f"the policy has errors; nothing was read or changed in AWS\n{lines}")
+    return loaded.policy
+
+
+def chosen(policy: Policy, options: argparse.Namespace) -> tuple[Location, ...]:
+    """The locations that `--location` names, all without it. Raises SluiceError for one that the policy has not."""
+    keys = [location.key for location in policy.locations]
+    unknown = [name for name in options.location if name not in keys]
+    if unknown:
+        raise SluiceError(f"expected locations of the policy ({', '.join(keys)}), found {', '.join(unknown)}")
+    return tuple(location for location in policy.locations if not options.location or location.key in options.location)
+
+
+def announce(connection: Connection) -> None:
+    """Say where and as whom, before anything is done there."""
+    with _printing:
+        print(f"{connection.key}: as {connection.arn} at {connection.endpoint()}", file=sys.stderr, flush=True)
+
+
+def announce_step(connection: Connection, step: Step) -> None:
+    """Say what is done now."""
+    with _printing:
+        print(f"{connection.key}: {step.act} {plain(str(step.key))}", flush=True)
+
+
+def planner(policy: Policy, *, empty: bool = False) -> Callable[[Connection], Plan]:
+    """What makes the plan of a location; `empty`: to remove everything that is the deployment's."""
+    from sluice.aws.actual import read_actual
+    from sluice.core.policy.desired import desired
+    from sluice.core.policy.plan import make_plan
+
+    def plan(connection: Connection) -> Plan:
+        wanted: Mapping[Key, AWSObject] = {} if empty else desired(policy, connection.account, connection.region)
+        return make_plan(connection.account, connection.region, wanted, read_actual(connection, policy.deployment))
+
+    return plan
+
+
+def print_plans(outcomes: Sequence[Outcome[Plan]], agreed: Sequence[str] = ()) -> None:
+    """Every location's plan, or why there is none; locations with the same one together."""
+    colours = Colours(sys.stdout)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for outcome in outcomes:
+        if outcome.value is None:
+            lines: tuple[str, ...] = (f"{colours('failed', 'red')}: {plain(str(outcome.error))}",)
+        else:
+            lines = tuple(_lines(outcome.value, colours, agreed))
+        alike.setdefault(lines, []).append(outcome.key)
+    for lines, keys in alike.items():
+        print(colours(", ".join(keys), "bold"))
+        for line in lines:
+            print(f"  {line}")
+
+
+def print_failures(outcomes: Sequence[Outcome[Any]]) -> bool:
+    """A summary of the locations that failed, on standard error; whether there are any."""
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if failed:
+        print(f"{len(failed)} of {len(outcomes)} locations failed:", file=sys.stderr)
+        for outcome in failed:
+            print(f"  {outcome.key}: {plain(str(outcome.error))}", file=sys.stderr)
+    return bool(failed)
+
+
+def _lines(plan: Plan, colours: Colours, agreed: Sequence[str]) -> Iterator[str]:
+    for change in plan.pending:
+        sign, colour = _SIGNS[change.action]
+        yield colours(f"{sign} {change.action} {plain(str(change.key))}", colour) + _needed(change.take_over, agreed)
+        yield from (f"    {line}" for line in _fields(change))
+    for notice in plan.notices:
+        needs = _needed(", ".join(notice.take_over) or None, agreed)
+        yield colours(f"! {notice.kind} {notice.id} {plain(notice.name)!r}: {plain(notice.effect)}", "yellow") + needs
+    yield summary(plan)
+
+
+def _needed(take_over: str | None, agreed: Sequence[str]) -> str:
+    missing = [name for name in (take_over or "").split(", ") if name and name not in agreed]
+    return "".join(f" (needs --take-over {plain(name)!r})" for name in missing)
+
+
+def _fields(change: Change) -> Iterator[str]:
+    if change.action == "delete" or (change.action == "create" and change.key.noun in _BY_NAME):
+        return
+    width = max((len(one.field) for one in change.differences), default=0)
+    for one in change.differences:
+        before = "" if change.action == "create" else f"{_value(one.before)} -> "
+        yield f"{one.field:<{width}}  {before}{_value(one.after)}"
+
+
+def _value(text: str | None) -> str:
+    return "(none)" if text is None else plain(text)
+
+
+def summary(plan: Plan) -> str:
+    """`2 to create, 1 to update, 0 to delete, 18 unchanged`."""
+    words = ", ".join(f"{plan.count(action)} to {action}" for action in _SIGNS)
+    return f"{words}, {plan.count('unchanged')} unchanged"
+
+
+def as_json(outcome: Outcome[Plan]) -> dict[str, Any]:
+    """A location's plan as JSON has it."""
+    shown: dict[str, Any] = {
+        "location": outcome.key,
+        "caller": outcome.connection.arn if outcome.connection else None,
+        "endpoint": outcome.connection.endpoint() if outcome.connection else None,
+        "error": str(outcome.error) if outcome.error else None,
+    }
+    if outcome.value is None:
+        return shown
+    plan = outcome.value
+    return {
+        **shown,
+        "counts": {action: plan.count(action) for action in ("create", "update", "delete", "unchanged")},
+        "needs": list(plan.needs()),
+        "changes": [
+            {
+                "action": change.action,
+                "object": change.key.noun,
+                "name": change.key.name,
+                "id": change.found.id if change.found else None,
+                "take_over": change.take_over,
+                "fields": [
+                    {"field": one.field, "before": one.before, "after": one.after} for one in change.differences
+                ],
+            }
+            for change in plan.pending
+        ],
+        "notices": [
+            {
+                "kind": notice.kind,
+                "id": notice.id,
+                "name": notice.name,
+                "effect": notice.effect,
+                "take_over": list(notice.take_over),
+            }
+            for notice in plan.notices
+        ],
+    }
+
+
+def plain(text: str) -> str:
+    """Text that comes from AWS, without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+def agreed_to(question: str, expected: str) -> bool:
+    """Ask; only `expected` is a yes. Raises SluiceError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise SluiceError("expected a person to ask, found none: nothing was changed; --yes goes without asking")
+    try:
+        return input(f"{question} ").strip() == expected
+    except EOFError:
+        return False

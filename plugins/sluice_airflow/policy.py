@@ -1,0 +1,215 @@
+"""The tasks of the DAG patch_policy: what `python -m sluice plan` and `apply` do, a target location a task.
+
+The plans' text goes to the tasks' logs. Between tasks go keys, counts and the digest of the plan that was shown:
+an approval is one of that plan, and where AWS is not as it was any more nothing is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sluice_airflow.approval import ANSWER
+
+if TYPE_CHECKING:
+    from sluice.aws.session import Connection
+    from sluice.core.policy.plan import Plan
+    from sluice.core.policy.policy import Policy
+
+Parameters: TypeAlias = Mapping[str, Any]
+"""The run's: `apply`, `take_over`, `locations` and `policy`, as the DAG declares them."""
+
+Planned: TypeAlias = dict[str, Any]
+"""A location's plan in short: `location` as the policy names it, `found` as AWS does, `summary`, `changes` (how
+many), `needs` (what has to be taken over first) and `digest`."""
+
+
+@task
+def locations(params: Parameters | None = None) -> list[str]:
+    """Check the policy; the keys of the target locations."""
+    from sluice.cli.plans import chosen
+
+    return [location.key for location in chosen(policy_of(params), _options(params))]
+
+
+@task(map_index_template="{{ location }}", multiple_outputs=False)
+def plan(location: str, params: Parameters | None = None) -> Planned:
+    """Read a location and compare it with the policy. Changes nothing."""
+    from sluice.aws.locations import in_each
+    from sluice.aws.session import Duty
+    from sluice.cli import plans
+    from sluice_airflow.aws import connections
+
+    policy = _located(params, location)
+    planner = plans.planner(policy)
+    (outcome,) = in_each(connections(policy), policy.locations, Duty.READER, planner, plans.announce)
+    plans.print_plans([outcome], _agreed(params))
+    _show(outcome.key)
+    if outcome.value is None:
+        raise _failure(outcome.error)
+    return {
+        "location": location,
+        "found": outcome.key,
+        "summary": plans.summary(outcome.value),
+        "changes": len(outcome.value.pending),
+        "needs": list(outcome.value.needs(_agreed(params))),
+        "digest": digest(outcome.value),
+    }
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def ask(planned: Iterable[Planned], params: Parameters | None = None) -> list[Planned]:
+    """The plans to approve; skipped where the run is not to apply or nothing can be."""
+    if not (params or {}).get("apply"):
+        raise AirflowSkipException("this run only plans: trigger one with `apply` to make the changes")
+    waiting = [one for one in planned or () if one["changes"] and not one["needs"]]
+    if not waiting:
+        raise AirflowSkipException("nothing to apply")
+    return waiting
+
+
+@task(map_index_template="{{ location }}", multiple_outputs=False)
+def apply(planned: Planned, params: Parameters | None = None) -> dict[str, Any]:
+    """Make a location as the plan says that was approved, and look whether it is so."""
+    from sluice.aws.locations import in_each
+    from sluice.aws.session import Duty
+    from sluice.cli import plans
+    from sluice.cli.carry_out import make_so
+    from sluice.core.errors import SluiceError
+    from sluice_airflow.aws import connections
+
+    policy = _located(params, planned["location"])
+    planner = plans.planner(policy)
+    _show(planned["found"])
+
+    def work(connection: Connection) -> int:
+        found = planner(connection)
+        if digest(found) != planned["digest"]:
+            raise SluiceError(
+                f"{connection.key}: nothing was changed: AWS or the policy is no longer as the approved plan has it:"
+                " plan again, and have that approved"
+            )
+        return make_so(connection, policy, planner, found, _agreed(params))
+
+    (outcome,) = in_each(connections(policy), policy.locations, Duty.POLICY_APPLIER, work, plans.announce)
+    if outcome.value is None:
+        raise _failure(outcome.error)
+    return {"location": planned["location"], "steps": outcome.value}
+
+
+@task(trigger_rule=TriggerRule.ALL_DONE)
+def report(
+    keys: Sequence[str] | None,
+    planned: Iterable[Planned] | None,
+    applied: Iterable[Mapping[str, Any]] | None,
+    params: Parameters | None = None,
+) -> None:
+    """Say what came of it: in the log, as XCom, and to whom the policy notifies. Fails where anything did."""
+    from sluice_airflow.notices import send
+
+    context = get_current_context()
+    result = outcome_of(
+        list(keys or ()),
+        list(planned or ()),
+        {str(one["location"]) for one in applied or ()},
+        wanted=bool((params or {}).get("apply")),
+        answer=(context["ti"].xcom_pull(task_ids="approve", key=ANSWER) or {}).get("option"),
+    )
+    text = "\n".join([f"Policy: {result['outcome']}", *result["lines"]])
+    print(text)
+    context["ti"].xcom_push(key="report", value=result)
+    if result["outcome"] != "in sync" and keys:
+        send(policy_of(params), f"Sluice policy: {result['outcome']}", text)
+    if result["outcome"] in ("failed", "needs take-over"):
+        raise AirflowFailException(text)
+
+
+def outcome_of(
+    keys: Sequence[str], planned: Sequence[Planned], applied: set[str], *, wanted: bool, answer: str | None
+) -> dict[str, Any]:
+    """`outcome` (in sync, drift, applied, rejected, needs take-over, failed), `changes` left and `lines` to read."""
+    by_location = {one["location"]: one for one in planned}
+    lines = []
+    states = set()
+    for key in keys:
+        one = by_location.get(key)
+        state = _state(one, key in applied, wanted=wanted, answer=answer)
+        states.add(state)
+        lines.append(_line(one, state) if one else f"{key}: {state}")
+    order = ("failed", "needs take-over", "rejected", "applied", "drift", "in sync")
+    left = sum(one["changes"] for one in planned if one["location"] not in applied)
+    return {
+        "outcome": next((state for state in order if state in states), "failed"),
+        "changes": left,
+        "lines": lines or ["no location was read: the log of `locations` says why"],
+    }
+
+
+def _line(one: Planned, state: str) -> str:
+    needs = f"; needs take_over: {', '.join(one['needs'])}" if one["needs"] else ""
+    return f"{one['found']}: {state} ({one['summary']}{needs})"
+
+
+def _state(one: Planned | None, applied: bool, *, wanted: bool, answer: str | None) -> str:
+    if one is None:
+        return "failed"
+    if not one["changes"]:
+        return "in sync"
+    if applied:
+        return "applied"
+    if not wanted:
+        return "drift"
+    if one["needs"]:
+        return "needs take-over"
+    return "rejected" if answer == "Reject" else "failed"
+
+
+def digest(plan: Plan) -> str:
+    """What tells one plan from another: everything that is to change, and everything that it tells of others."""
+    return hashlib.sha256(repr((plan.key, plan.changes, plan.notices)).encode()).hexdigest()
+
+
+def policy_of(params: Parameters | None) -> Policy:
+    """The run's policy, if the check finds no error in it."""
+    from sluice.cli.plans import sound_policy
+    from sluice.core.errors import SluiceError
+
+    try:
+        return sound_policy(_options(params))
+    except SluiceError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+def _located(params: Parameters | None, key: str) -> Policy:
+    """The run's policy with one of its locations alone."""
+    policy = policy_of(params)
+    return policy.model_copy(update={"locations": tuple(one for one in policy.locations if one.key == key)})
+
+
+def _show(location: str) -> None:
+    """Let Airflow's UI name a mapped task by its location."""
+    cast("dict[str, Any]", get_current_context())["location"] = location
+
+
+def _options(params: Parameters | None) -> argparse.Namespace:
+    """The run's parameters as the command line has them."""
+    given = params or {}
+    return argparse.Namespace(policy=given.get("policy") or None, location=list(given.get("locations") or ()))
+
+
+def _agreed(params: Parameters | None) -> tuple[str, ...]:
+    return tuple((params or {}).get("take_over") or ())
+
+
+def _failure(error: Exception | None) -> Exception:
+    """What a task raises: another try helps only where AWS itself refused or failed to answer."""
+    from sluice.core.errors import AnswerError, AWSError
+
+    if error is not None and type(error) in (AWSError, AnswerError):
+        return error
+    return AirflowFailException(str(error))

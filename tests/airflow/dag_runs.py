@@ -1,0 +1,125 @@
+"""Runs a DAG as `dag.test()` does, with somebody who answers what it asks."""
+
+from __future__ import annotations
+
+import _thread
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DAGS = Path(__file__).resolve().parents[2] / "dags"
+
+REQUESTER = "dag_test"
+"""As whom `dag.test()` triggers."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a run."""
+
+    state: str
+    tasks: Mapping[str, list[str]]
+    """States of each task's instances, by map index."""
+    report: Mapping[str, Any]
+    asked: str | None
+    """What the approval said."""
+
+
+def read_dags() -> Any:
+    """The project's DAGs as Airflow's processor reads them.
+
+    Read anew for each run: `dag.test()` leaves a run's parameters in the DAG that it ran.
+    """
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(str(DAGS), bundle_path=DAGS, bundle_name="dags-folder")
+
+
+def run_dag(
+    dag: Any,
+    conf: Mapping[str, Any],
+    *,
+    answer: str = "",
+    by: str = "alice",
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Run:
+    """Run it to its end. With an `answer` (Approve, Reject), `by` gives it when asked, after `meanwhile`."""
+    person = _Person(dag.dag_id, answer, by, meanwhile)
+    dag.deadline = None  # dag.test() crashes with one (apache/airflow#73428)
+    if answer:
+        person.start()
+    try:
+        run = dag.test(run_conf=dict(conf), logical_date=None)
+    except KeyboardInterrupt:
+        raise person.error or KeyboardInterrupt from None
+    finally:
+        person.done.set()
+        if answer:
+            person.join()
+    states: dict[str, list[str]] = {}
+    for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
+        states.setdefault(one.task_id, []).append(str(one.state))
+    return Run(str(run.state.value), states, _report(run), person.asked)
+
+
+def _report(run: Any) -> Mapping[str, Any]:
+    from airflow.models.xcom import XComModel
+
+    found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids="report", key="report")
+    return XComModel.deserialize_value(_session().scalars(found).one())
+
+
+def _session() -> Any:
+    from airflow import settings
+
+    return settings.Session()
+
+
+class _Person(threading.Thread):
+    """Answers through the function behind Airflow's API, without its server."""
+
+    def __init__(self, dag_id: str, answer: str, name: str, meanwhile: Callable[[], None]) -> None:
+        super().__init__(name="person", daemon=True)
+        self.done = threading.Event()
+        self.asked: str | None = None
+        self.error: Exception | None = None
+        self._dag_id, self._answer, self._user, self._meanwhile = dag_id, answer, name, meanwhile
+
+    def run(self) -> None:
+        try:
+            while not self.done.wait(0.2) and self.asked is None:
+                self._look()
+        except Exception as error:  # dag.test() would wait for an answer forever
+            self.error = error
+            _thread.interrupt_main()
+
+    def _look(self) -> None:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            waiting = session.query(TaskInstance).filter_by(dag_id=self._dag_id, state="awaiting_input").one_or_none()
+            if waiting is not None:
+                self._meanwhile()
+                self.asked = self._respond(session, waiting)
+
+    def _respond(self, session: Any, waiting: Any) -> str:
+        # Imported when asked: dag.test() imports the API too, and pydantic's models cannot be built by two threads.
+        from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+        from airflow.api_fastapi.core_api.datamodels.hitl import UpdateHITLDetailPayload
+        from airflow.api_fastapi.core_api.routes.public.hitl import update_hitl_detail
+        from airflow.models.hitl import HITLDetail
+
+        asked = str(session.get(HITLDetail, waiting.id).body)
+        update_hitl_detail(
+            dag_id=waiting.dag_id,
+            dag_run_id=waiting.run_id,
+            task_id=waiting.task_id,
+            update_hitl_detail_payload=UpdateHITLDetailPayload(chosen_options=[self._answer]),
+            user=SimpleAuthManagerUser(username=self._user, role="admin"),
+            session=session,
+            map_index=waiting.map_index,
+        )
+        return asked

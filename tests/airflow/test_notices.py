@@ -1,0 +1,159 @@
+"""Who is told what a run found: by SNS, Slack and email, as the policy says and Airflow's connections know."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from lab.testing import LabHandle
+from sluice.core.policy.policy import Policy
+from sluice_airflow.notices import send
+
+SUBJECT, TEXT = "Sluice policy: drift", "Policy: drift\n111111111111/eu-west-3: drift <1 to create>"
+
+
+def policy(**notify: Any) -> Policy:
+    return Policy.model_validate({"version": 1, "mode": "observe", "rings": [{"name": "nonprod"}], "notify": notify})
+
+
+class Webhook(HTTPServer):
+    """What Slack is to a webhook: it answers a POST."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Post)
+        self.posts: list[tuple[str, Any]] = []
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Webhook
+
+    def do_POST(self) -> None:  # http.server's name
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posts.append((self.path, json.loads(body)))
+        self.send_response(200 if self.path.startswith("/services/T0") else 404)
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing."""
+
+
+class Mail(socketserver.TCPServer):
+    """As much of a mail server as takes a letter."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Letter)
+        self.lines: list[str] = []
+
+
+class _Letter(socketserver.StreamRequestHandler):
+    server: Mail
+
+    def handle(self) -> None:
+        self._say("220 mail")
+        in_letter = False
+        for raw in self.rfile:
+            line = raw.decode().rstrip("\r\n")
+            self.server.lines.append(line)
+            if in_letter:
+                in_letter = line != "."
+                if not in_letter:
+                    self._say("250 taken")
+            elif line.upper() == "DATA":
+                in_letter = True
+                self._say("354 go on")
+            else:
+                self._say("250 yes")
+
+    def _say(self, text: str) -> None:
+        self.wfile.write(f"{text}\r\n".encode())
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    yield from served(Webhook())
+
+
+@pytest.fixture
+def mail() -> Iterator[Mail]:
+    yield from served(Mail())
+
+
+def served(server: Any) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def connection(monkeypatch: pytest.MonkeyPatch, name: str, **values: Any) -> None:
+    monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(values))
+
+
+@pytest.fixture(autouse=True)
+def home(airflow_home: Any) -> None:
+    """Connections are looked up in Airflow."""
+
+
+def test_nobody_is_told_where_the_policy_names_nobody() -> None:
+    assert send(policy(), SUBJECT, TEXT) == []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_slack_is_told_by_the_webhook_of_the_connection(
+    monkeypatch: pytest.MonkeyPatch, webhook: Webhook, whole: bool
+) -> None:
+    address = f"http://127.0.0.1:{webhook.server_port}/services"
+    secret = {"password": f"{address}/T0/B0/x"} if whole else {"host": address, "password": "T0/B0/x"}
+    connection(monkeypatch, "slack_patching", conn_type="slackwebhook", **secret)
+    assert send(policy(slack_connection="slack_patching"), SUBJECT, TEXT) == ["slack"]
+    assert webhook.posts == [("/services/T0/B0/x", {"text": f"*{SUBJECT}*\n{TEXT}"})]
+
+
+def test_email_goes_through_the_smtp_connection(monkeypatch: pytest.MonkeyPatch, mail: Mail) -> None:
+    connection(
+        monkeypatch,
+        "smtp_patching",
+        conn_type="smtp",
+        host="127.0.0.1",
+        port=mail.server_address[1],
+        extra={"disable_ssl": True, "disable_tls": True, "from_email": "sluice@example.com"},
+    )
+    told = send(policy(email_connection="smtp_patching", email_to="patching@example.com"), SUBJECT, TEXT)
+    assert told == ["email"]
+    assert f"Subject: {SUBJECT}" in mail.lines
+    assert "To: patching@example.com" in mail.lines
+
+
+def test_sns_is_told_in_the_topics_own_region(aws_environment: LabHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = aws_environment.client("sns", region="eu-central-1").create_topic(Name="patching")["TopicArn"]
+    assert send(policy(sns_topic=topic), SUBJECT, TEXT) == ["sns"]
+    assert aws_environment.server.calls.total(service="sns", operation="Publish", region="eu-central-1") == 1
+
+
+def test_a_way_that_fails_stops_no_other(monkeypatch: pytest.MonkeyPatch, webhook: Webhook) -> None:
+    address = f"http://127.0.0.1:{webhook.server_port}/services"
+    connection(monkeypatch, "slack_patching", conn_type="slackwebhook", password=f"{address}/T0/B0/x")
+    told = send(
+        policy(slack_connection="slack_patching", email_connection="not_there", email_to="patching@example.com"),
+        SUBJECT,
+        TEXT,
+    )
+    assert told == ["slack"]
+
+
+def test_a_failure_does_not_tell_the_webhooks_secret(
+    monkeypatch: pytest.MonkeyPatch, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = f"http://127.0.0.1:{webhook.server_port}/gone"
+    connection(monkeypatch, "slack_patching", conn_type="slackwebhook", password=f"{address}/sEcReT")
+    assert send(policy(slack_connection="slack_patching"), SUBJECT, TEXT) == []
+    assert "no notice went out by slack" in caplog.text
+    assert "sEcReT" not in caplog.text

@@ -1,0 +1,249 @@
+"""What is read of a location for the doctor: nodes, inventory, buckets, roles, permissions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import boto3
+import pytest
+
+from lab.evaluate import Evr
+from lab.faults import FaultRule
+from lab.testing import LabHandle
+from sluice.aws import buckets, inventory, nodes, prerequisites, roles
+from sluice.aws.session import Connection, Connections, Duty
+from sluice.core.errors import DeniedError
+from sluice.core.policy.places import Location, Roles
+from sluice.core.policy.policy import Policy
+from sluice.files import DEMO, SHIPPED, read_policy
+
+REGION = "eu-west-3"
+ACCOUNT = "111111111111"
+
+
+@pytest.fixture
+def lab_fleet() -> str:
+    return "demo"
+
+
+@pytest.fixture
+def connections(aws_environment: LabHandle) -> Connections:
+    return Connections(Roles(), read_only=True)
+
+
+@pytest.fixture
+def connection(connections: Connections) -> Iterator[Connection]:
+    opened = connections.open(Location(), Duty.READER)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def demo() -> Policy:
+    return read_policy(str(SHIPPED / DEMO)).policy
+
+
+def by_name(connection: Connection) -> dict[str, Any]:
+    return {node.tags.get("Name", ""): node for node in nodes.listed(connection)}
+
+
+def test_every_node_is_listed_once_over_all_pages(connection: Connection, aws_environment: LabHandle) -> None:
+    found = nodes.listed(connection)
+    location = aws_environment.location(ACCOUNT, REGION)
+    assert sorted(node.id for node in found) == sorted(location.nodes)
+    assert len(found) > 30
+
+
+def test_a_node_has_what_ec2_and_what_systems_manager_knows(connection: Connection) -> None:
+    found = by_name(connection)
+    assert (found["web-nonprod-stopped"].stopped, found["web-nonprod-stopped"].agent) == (True, None)
+    assert (found["unmanaged-01"].profile, found["unmanaged-01"].agent) == (None, None)
+    assert found["api-nonprod-lost"].agent.online is False
+    assert found["web-prod-legacy"].profile == "LegacyManagedNode"
+    assert found["web-prod-legacy"].agent.latest is False
+    edge = found["edge-01"]
+    assert (edge.hybrid, edge.state, edge.group("Patch Group"), edge.product) == (
+        True,
+        "",
+        "prod-linux",
+        "UBUNTU 22.04",
+    )
+    assert found["erp-prod-01"].product == "WINDOWS Server 2022"
+
+
+def test_terminated_instances_are_no_nodes(connection: Connection, aws_environment: LabHandle) -> None:
+    gone = by_name(connection)["web-prod-01"].id
+    aws_environment.client("ec2").terminate_instances(InstanceIds=[gone])
+    aws_environment.advance(minutes=10)
+    assert gone not in {node.id for node in nodes.listed(connection)}
+
+
+def test_inventory_tells_other_patchers_by_node(connection: Connection, aws_environment: LabHandle) -> None:
+    found = by_name(connection)
+    ubuntu, windows = found["db-nonprod-01"].id, found["erp-nonprod-01"].id
+    node = aws_environment.location(ACCOUNT, REGION).nodes[ubuntu]
+    node.packages = node.packages.with_installed({"unattended-upgrades.all": Evr(0, "2.8", "")})
+    aws_environment.client("ssm").put_inventory(
+        InstanceId=windows,
+        Items=[
+            {
+                "TypeName": "AWS:WindowsRegistry",
+                "SchemaVersion": "1.0",
+                "CaptureTime": "2025-06-01T00:00:00Z",
+                "Content": [
+                    {
+                        "KeyPath": r"HKEY_LOCAL_MACHINE\SOFTWARE\Policies\Microsoft\Windows\WindowsUpdate",
+                        "ValueName": "WUServer",
+                        "ValueType": "REG_SZ",
+                        "Value": "http://updates.example.com:8530",
+                    }
+                ],
+            }
+        ],
+    )
+    patchers, known = inventory.patchers(connection)
+    assert patchers["unattended-upgrades"] == {ubuntu}
+    assert patchers["WSUS"] == {windows}
+    assert patchers["dnf-automatic"] == frozenset()
+    assert {ubuntu, windows, found["web-prod-01"].id} <= known
+    assert found["erp-nonprod-02"].id not in known
+
+
+def test_a_bucket_is_there_missing_elsewhere_or_nobody_knows(
+    connection: Connection, aws_environment: LabHandle
+) -> None:
+    for name, region in (("here", REGION), ("abroad", "eu-central-1"), ("locked", REGION)):
+        s3 = aws_environment.client("s3", region=region)
+        s3.create_bucket(Bucket=f"{name}-bucket", CreateBucketConfiguration={"LocationConstraint": region})
+    rule = FaultRule(kind="access_denied", service="s3", operation="HeadBucket", contains="locked")
+    aws_environment.server.faults.add(rule)
+    found = {
+        name: buckets.look(connection, f"{name}-bucket", "logs").state for name in ("here", "abroad", "locked", "gone")
+    }
+    assert found == {"here": "there", "abroad": "elsewhere", "locked": "unknown", "gone": "missing"}
+
+
+def test_each_role_that_cannot_be_assumed_is_told_with_awss_words(aws_environment: LabHandle, demo: Policy) -> None:
+    aws_environment.server.faults.add(
+        FaultRule(kind="access_denied", service="sts", operation="AssumeRole", contains="sluice-scanner")
+    )
+    found = roles.assumed(Connections.of(demo), demo.locations[0], demo)
+    assert {one.duty for one in found} == set(Duty)
+    refused = {one.name: one.refused for one in found if one.refused}
+    assert list(refused) == ["sluice-scanner"]
+    assert "AccessDenied" in refused["sluice-scanner"]
+
+
+def test_a_windows_role_has_to_exist_and_to_let_systems_manager_assume_it(
+    connection: Connection, aws_environment: LabHandle, demo: Policy
+) -> None:
+    iam = aws_environment.client("iam")
+    found = {one.name: one.refused for one in roles.of_windows(connection, demo)}
+    assert set(found) == {"sluice-window-nonprod", "sluice-window-prod"}
+    assert all("NoSuchEntity" in (refused or "") for refused in found.values())
+    for name, service in (("nonprod", "ssm.amazonaws.com"), ("prod", "ec2.amazonaws.com")):
+        trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam.create_role(RoleName=f"sluice-window-{name}", AssumeRolePolicyDocument=document)
+    found = {one.name: one.refused for one in roles.of_windows(connection, demo)}
+    assert found["sluice-window-nonprod"] is None
+    assert "ssm.amazonaws.com" in (found["sluice-window-prod"] or "")
+
+
+def test_a_policy_that_observes_needs_no_installers(demo: Policy) -> None:
+    observing = demo.model_copy(update={"mode": "observe"})
+    assert set(roles.duties(observing)).isdisjoint(roles.INSTALLING)
+    assert Duty.SCANNER in roles.duties(observing)
+
+
+class Simulator(Connection):
+    """IAM's simulator, which the lab does not have: it refuses what it is told to, in pages of one."""
+
+    def __init__(self, *refused: str, arn: str = f"arn:aws:iam::{ACCOUNT}:user/lab") -> None:
+        super().__init__(boto3.Session(), aws_only=False, read_only=True, account=ACCOUNT, region=REGION)
+        self.arn = arn
+        self.refused = refused
+        self.asked: list[dict[str, Any]] = []
+
+    def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
+        assert (service, operation) == ("iam", "SimulatePrincipalPolicy")
+        self.asked.append(parameters)
+        names = parameters["ActionNames"]
+        at = int(parameters.get("Marker", 0))
+        decision = "implicitDeny" if names[at] in self.refused else "allowed"
+        answer: dict[str, Any] = {"EvaluationResults": [{"EvalActionName": names[at], "EvalDecision": decision}]}
+        return answer | ({"IsTruncated": True, "Marker": str(at + 1)} if at + 1 < len(names) else {})
+
+
+def test_permissions_that_iam_refuses_are_missing_over_all_pages(demo: Policy) -> None:
+    iam = Simulator("ssm:GetInventory", "ssm:CreatePatchBaseline")
+    assert roles.may(iam, demo, Duty.READER).missing == ("ssm:GetInventory",)
+    applier = roles.may(iam, demo, Duty.POLICY_APPLIER)
+    assert "ssm:CreatePatchBaseline" in applier.missing
+    assert applier.principal == f"arn:aws:iam::{ACCOUNT}:role/sluice-policy-applier"
+
+
+def test_permissions_are_asked_on_the_locations_own_objects_with_the_deployments_tag(demo: Policy) -> None:
+    iam = Simulator()
+    assert roles.may(iam, demo, Duty.POLICY_APPLIER).missing == ()
+    asked = [one for one in iam.asked if "ssm:DeleteMaintenanceWindow" in one["ActionNames"]]
+    assert asked[0]["ResourceArns"] == [f"arn:aws:ssm:{REGION}:{ACCOUNT}:maintenancewindow/*"]
+    tags = {one["ContextKeyName"]: one["ContextKeyValues"] for one in asked[0]["ContextEntries"]}
+    assert tags["aws:ResourceTag/sluice:deployment"] == ["demo"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "principal"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:user/ops/ann", f"arn:aws:iam::{ACCOUNT}:user/ops/ann"),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/ann", f"arn:aws:iam::{ACCOUNT}:role/reader"),
+        (f"arn:aws:iam::{ACCOUNT}:root", None),
+    ],
+)
+def test_without_roles_the_caller_is_simulated(arn: str, principal: str | None, demo: Policy) -> None:
+    own = demo.model_copy(update={"roles": Roles()})
+    found = roles.may(Simulator(arn=arn), own, Duty.READER)
+    assert (found.unknown is None) == (principal is not None)
+    assert found.principal == (principal or arn)
+
+
+def test_a_simulator_that_cannot_be_asked_leaves_permissions_unknown(connection: Connection, demo: Policy) -> None:
+    found = roles.may(connection, demo, Duty.READER)
+    assert found.missing == ()
+    assert found.unknown is not None
+
+
+@pytest.mark.parametrize(
+    ("operation", "topic"),
+    [
+        ("DescribeInstances", "nodes"),
+        ("DescribeInstanceInformation", "nodes"),
+        ("DescribePatchGroups", "baselines"),
+        ("DescribeMaintenanceWindows", "windows"),
+        ("ListAssociations", "associations"),
+        ("GetInstanceProfile", "profiles"),
+        ("GetInventory", "inventory"),
+    ],
+)
+def test_one_denied_read_leaves_the_others_as_they_are(
+    operation: str, topic: str, connections: Connections, connection: Connection, aws_environment: LabHandle
+) -> None:
+    policy = read_policy().policy
+    whole = prerequisites.facts_as_found(connection, policy)
+    aws_environment.server.faults.add(FaultRule(kind="access_denied", operation=operation))
+    found = prerequisites.facts_as_found(connection, policy)
+    assert list(found.unread) == [topic]
+    if topic != "nodes":
+        assert found.nodes == whole.nodes
+    assert replace(whole, unread={}).unread == {}
+
+
+def test_what_only_reads_refuses_every_change_before_it_is_made(
+    connection: Connection, aws_environment: LabHandle
+) -> None:
+    with pytest.raises(DeniedError, match="only reading is allowed"):
+        connection.call("ssm", "DeleteMaintenanceWindow", WindowId="mw-0123456789abcdef0")
+    assert aws_environment.server.calls.total(mutating=True) == 0

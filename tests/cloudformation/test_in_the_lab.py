@@ -1,0 +1,125 @@
+"""The templates as stacks of the local AWS.
+
+moto creates roles, policies, buckets and the topic. What it does not, and what therefore only
+`test_templates.py` and `test_duties.py` hold:
+
+- AWS::S3::BucketPolicy and AWS::SNS::TopicPolicy: moto's CloudFormation knows neither; they are left out here.
+- A bucket's versioning, public access block, ownership, lifecycle and Object Lock: moto reads the name and the
+  encryption of AWS::S3::Bucket.
+- ManagedPolicyArns of a role: moto creates the managed policy and does not attach it to the role.
+- The default of a list parameter: moto does not split it, so each list is given.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+import yaml
+from stacks import ACCOUNT, NAMES, PARAMETERS, REGION, Stack, parsed
+
+from lab.testing import LabHandle
+from sluice.aws.session import Connections, Duty
+from sluice.core.policy.places import Location, Roles
+
+NOT_IN_MOTO = ("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy")
+
+
+def create(lab: LabHandle, name: str, **parameters: str) -> None:
+    """Create the stack, as CloudFormation is asked to; raises what it answers."""
+    template = parsed(name)
+    resources = template["Resources"]
+    template["Resources"] = {key: one for key, one in resources.items() if one["Type"] not in NOT_IN_MOTO}
+    lists = {
+        key: one["Default"]
+        for key, one in template.get("Parameters", {}).items()
+        if one["Type"] == "CommaDelimitedList" and one.get("Default")
+    }
+    lab.client("cloudformation").create_stack(
+        StackName=name,
+        TemplateBody=yaml.safe_dump(template, sort_keys=False),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in {**lists, **PARAMETERS[name], **parameters}.items()
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+
+
+def prepare(lab: LabHandle, name: str) -> None:
+    """What a template expects to be there."""
+    for role in {"node-policy": ["web"], "ring": ["sluice-nonprod-installer"]}.get(name, []):
+        lab.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stack_of_each_template_is_created(lab: LabHandle, name: str) -> None:
+    prepare(lab, name)
+    create(lab, name)
+    (stack,) = lab.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert {one["OutputKey"] for one in stack.get("Outputs", ())} == set(parsed(name).get("Outputs", {}))
+
+
+@pytest.mark.parametrize("name", ["member", "reader", "scanner", "control"])
+def test_the_roles_in_aws_say_what_the_template_says(lab: LabHandle, name: str) -> None:
+    create(lab, name)
+    iam = lab.client("iam")
+    stack = Stack(name)
+    found = {one["RoleName"]: one for one in iam.list_roles()["Roles"]}
+    assert set(found) == {role for role, _ in stack.roles()}
+    for role, properties in ((one["RoleName"], one) for one in stack.of("AWS::IAM::Role").values()):
+        assert found[role]["AssumeRolePolicyDocument"] == properties["AssumeRolePolicyDocument"]
+        for policy in properties["Policies"]:
+            if "arn-of-" in str(policy) or "Ref" in str(policy) or name == "control":
+                continue  # ARNs that only AWS makes
+            answer = iam.get_role_policy(RoleName=role, PolicyName=policy["PolicyName"])
+            assert _document(answer["PolicyDocument"]) == policy["PolicyDocument"]
+
+
+def _document(answer: Any) -> Any:
+    # moto hands a stack's policy back as Python writes it
+    return ast.literal_eval(answer) if isinstance(answer, str) else answer
+
+
+def test_in_observe_mode_the_account_has_no_installer(lab: LabHandle) -> None:
+    create(lab, "member", Mode="observe")
+    names = {one["RoleName"] for one in lab.client("iam").list_roles()["Roles"]}
+    assert "sluice-reader" in names
+    assert not [name for name in names if "installer" in name]
+
+
+def test_sluice_opens_every_duty_by_the_roles_that_the_stack_made(
+    lab: LabHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": lab.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION, "AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    create(lab, "member")
+    made = {one["Arn"] for one in lab.client("iam").list_roles()["Roles"]}
+    roles = Roles(assume=True, external_id="something-only-you-know")
+    for duty in Duty:
+        assert f"arn:aws:iam::{ACCOUNT}:role{roles.path}{getattr(roles, duty)}" in made
+    connections = Connections(roles)
+    for duty in Duty:
+        connection = connections.open(Location(account=ACCOUNT, region=REGION), duty)
+        assert f":assumed-role/{getattr(roles, duty)}/" in connection.arn
+        connection.close()
+
+
+def test_a_locations_buckets_are_encrypted_and_called_by_account_and_region(lab: LabHandle) -> None:
+    create(lab, "location")
+    s3 = lab.client("s3")
+    for bucket in (f"sluice-operations-{ACCOUNT}-{REGION}", f"sluice-logs-{ACCOUNT}-{REGION}"):
+        (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+def test_the_node_policy_is_attached_to_roles_that_are_there(lab: LabHandle) -> None:
+    prepare(lab, "node-policy")
+    create(lab, "node-policy")
+    attached = lab.client("iam").list_attached_role_policies(RoleName="web")["AttachedPolicies"]
+    assert [one["PolicyName"] for one in attached] == ["sluice-node"]
