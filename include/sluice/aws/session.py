@@ -206,6 +206,11 @@ class Connections:
         """
         return cls(policy.roles, aws_only=policy.endpoint == "aws", read_only=read_only, session=session)
 
+    @property
+    def session(self) -> Any:
+        """The caller's own boto3 session, before any role is assumed."""
+        return self._base
+
     def open(self, location: Location, duty: Duty) -> Connection:
         """A connection whose account AWS has confirmed.
 

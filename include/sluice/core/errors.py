@@ -5,9 +5,12 @@
     ├── TextError        a text (YAML, so far) that cannot be read or is not what it should be; knows the lines
     ├── PolicyError      a policy of one or several texts that cannot be used; knows files, lines and codes
     ├── TakeOverError    applying would change something of others, which nobody has agreed to
+    ├── ReleaseError     a step of a release that cannot be taken: what was asked, or what was found, does not allow it
+    ├── EvidenceError    evidence that cannot be written or read
     └── AWSError         a call of AWS that was refused or failed; knows AWS's code
         ├── DeniedError      the caller may not do this, or not assume the role
         ├── AnswerError      an answer without what every answer has: nothing is concluded from it
+        ├── LostError        a conditional write that another writer has won
         ├── EndpointError    an endpoint that the policy refuses
         └── LocationError    no account or Region, or another account than the policy names
 
@@ -84,6 +87,14 @@ class TakeOverError(SluiceError):
     """Applying would change something of others."""
 
 
+class ReleaseError(SluiceError):
+    """A step of a release that cannot be taken; another try changes nothing until somebody does."""
+
+
+class EvidenceError(SluiceError):
+    """Evidence that cannot be written or read."""
+
+
 class AWSError(SluiceError):
     """A call of AWS that was refused or failed."""
 
@@ -99,6 +110,10 @@ class DeniedError(AWSError):
 
 class AnswerError(AWSError):
     """An answer that lacks what every answer has."""
+
+
+class LostError(AWSError):
+    """A conditional write that another writer has won."""
 
 
 class EndpointError(AWSError):

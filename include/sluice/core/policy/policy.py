@@ -11,6 +11,7 @@ from sluice.core.policy.baselines import Baseline, PatchGroup
 from sluice.core.policy.gate import Gate
 from sluice.core.policy.places import Evidence, Extras, Location, Notify, Roles, Sla, Tags
 from sluice.core.policy.rings import Ring, Waiver
+from sluice.core.policy.timing import Timing
 from sluice.core.policy.windows import Logs, Window
 
 
@@ -41,5 +42,6 @@ class Policy(Part):
     )
     evidence: Evidence = Evidence()
     sla: Sla = Sla()
+    timing: Timing = Timing()
     notify: Notify = Notify()
     extras: Extras = Extras()

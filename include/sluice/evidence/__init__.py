@@ -1,0 +1,7 @@
+"""What was read back from AWS and kept: Parquet tables and JSON records, in S3 or a local folder.
+
+store       objects by key: a folder or a bucket
+schema      the tables and their columns
+tables      writing rows under dated keys that are derived from the release: a retry overwrites its own
+queries     reading them
+"""

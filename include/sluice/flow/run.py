@@ -1,0 +1,166 @@
+"""What every step of a release needs, and how a run begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sluice.aws.session import Connection, Connections, Duty
+from sluice.core.calendar import is_gated, rings_of
+from sluice.core.errors import ReleaseError
+from sluice.core.policy.places import Location
+from sluice.core.policy.policy import Policy
+from sluice.core.policy.windows import Window
+from sluice.core.release.terms import Asked, Release, release_id, run_digest
+from sluice.evidence.store import Store, open_store
+
+
+@dataclass(frozen=True)
+class Run:
+    """A release with everything that its steps need."""
+
+    policy: Policy
+    window: Window
+    release: Release
+    asked: Asked
+    connections: Connections
+    store: Store
+
+    @property
+    def gated(self) -> bool:
+        """Whether a manifest and a gate stand before it: it installs on production."""
+        return is_gated(self.policy, self.window)
+
+    @property
+    def duty(self) -> Duty:
+        """As whom windows are driven."""
+        if not self.window.installs:
+            return Duty.SCANNER
+        return Duty.PROD_INSTALLER if any(r.production for r in self.rings) else Duty.NONPROD_INSTALLER
+
+    @property
+    def rings(self) -> tuple[Any, ...]:
+        """The rings whose nodes it reaches."""
+        return rings_of(self.policy, self.window)
+
+    @property
+    def locations(self) -> tuple[Location, ...]:
+        """The policy's locations, or those that were asked for."""
+        known = {location.key: location for location in self.policy.locations}
+        unknown = [key for key in self.asked.locations if key not in known]
+        if unknown:
+            raise ReleaseError(f"expected locations of the policy ({', '.join(known)}), found {', '.join(unknown)}")
+        return tuple(
+            location for key, location in known.items() if not self.asked.locations or key in self.asked.locations
+        )
+
+    def location(self, key: str) -> Location:
+        """A location of the policy by its key as the policy has it. Raises ReleaseError for one that is not there."""
+        for location in self.policy.locations:
+            if location.key == key:
+                return location
+        keys = ", ".join(location.key for location in self.policy.locations)
+        raise ReleaseError(f"expected a location of the policy ({keys}), found {key}")
+
+    @contextmanager
+    def connect(self, key: str, duty: Duty | None = None) -> Iterator[Connection]:
+        """A connection to a location, as the release's own duty unless another is named; closed afterwards."""
+        connection = self.connections.open(self.location(key), duty or self.duty)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def record(self, name: str, data: Any) -> None:
+        """Keep a record of the release that belongs to no one location; overwrites."""
+        self.store.put(record_key(self.release.id, name), _encoded(data))
+
+    def recorded(self, name: str) -> Any:
+        """A record of the release, or None."""
+        return read_record(self.store, self.release.id, name)
+
+
+def record_key(release: str, name: str) -> str:
+    """Where a release's record is kept."""
+    return f"releases/{release}/{name}.json"
+
+
+def read_record(store: Store, release: str, name: str) -> Any:
+    """A record of any release, or None."""
+    found = store.get(record_key(release, name))
+    return None if found is None else json.loads(found)
+
+
+def begin(
+    policy: Policy,
+    connections: Connections,
+    window: str,
+    *,
+    dag_id: str,
+    run_id: str,
+    asked: Asked,
+    planned: datetime | None,
+    session: Any = None,
+) -> Run:
+    """Begin a run, or find it begun: what it is for is written down once, and every retry reads it.
+
+    `planned` is the occurrence of a scheduled run (its `run_after` + lead); by hand it is `asked.occurrence`, else
+    now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not.
+    """
+    found = next((one for one in policy.windows if one.name == window), None)
+    if found is None:
+        names = ", ".join(one.name for one in policy.windows)
+        raise ReleaseError(f"expected a window of the policy ({names}), found {window}")
+    store = open_store(policy, session or connections.session)
+    key = f"begun/{window}/{run_digest(policy.deployment, dag_id, run_id)}.json"
+    content = store.get(key)
+    if content is None:
+        now = _now(policy, connections)
+        occurrence = asked.occurrence or planned or now
+        release = Release(
+            id=release_id(window, occurrence, policy.deployment, dag_id, run_id),
+            window=window,
+            deployment=policy.deployment,
+            dag_id=dag_id,
+            run_id=run_id,
+            occurrence=occurrence,
+            begun=now,
+        )
+        store.put(key, _encoded({"release": release.as_json(), "asked": asked.as_json()}), once=True)
+        content = store.get(key)
+    if content is None:
+        raise ReleaseError(f"{store.describe(key)}: what was just written is not there; nothing was begun. Try again")
+    begun = json.loads(content)
+    run = Run(policy, found, Release.of_json(begun["release"]), Asked.of_json(begun["asked"]), connections, store)
+    if run.recorded("begun") is None:
+        run.record("begun", begun)
+    return run
+
+
+def _now(policy: Policy, connections: Connections) -> datetime:
+    """AWS's time, from the first location that answers."""
+    return first_answer(connections, policy.locations)
+
+
+def first_answer(connections: Connections, locations: Sequence[Location]) -> datetime:
+    """AWS's time (UTC) from the first location that answers. Raises the last one's error where none does."""
+    error: Exception | None = None
+    for location in locations:
+        try:
+            connection = connections.open(location, Duty.READER)
+        except Exception as refused:  # the next location may answer
+            error = refused
+            continue
+        try:
+            return connection.now()
+        finally:
+            connection.close()
+    raise error or ReleaseError("expected a location in the policy, found none")
+
+
+def _encoded(data: Any) -> bytes:
+    return json.dumps(data, indent=1, sort_keys=True).encode() + b"\n"
