@@ -34,16 +34,28 @@ LOOKS = ("Describe", "Get", "List", "Simulate")
 
 INSTALLERS = (Duty.NONPROD_INSTALLER, Duty.PROD_INSTALLER)
 
-_OPEN = ("sluice.aws.windows.hold", "sluice.aws.windows.settle", "sluice.aws.window_targets.update")
+_OPEN = (
+    "sluice.aws.windows.hold",
+    "sluice.aws.windows.settle",
+    "sluice.aws.window_targets.update",
+    "sluice.aws.executions.cancel",
+    "sluice.aws.operations.put_lease",
+    "sluice.aws.operations.put_step",
+)
 
 CHANGES: Mapping[Duty, tuple[str, ...]] = {
     Duty.READER: (),
     # Not the tasks: what a scan window runs is what apply has put there. No IAM condition sees a document's
     # parameters, so this is what keeps a scanner's credentials from turning a Scan into an Install.
     Duty.SCANNER: _OPEN,
-    **dict.fromkeys(INSTALLERS, (*_OPEN, "sluice.aws.window_tasks.update")),
+    **dict.fromkeys(INSTALLERS, (*_OPEN, "sluice.aws.window_tasks.update", "sluice.aws.operations.put_manifest")),
     Duty.IMAGE_DELETER: (),
-    Duty.HALTER: ("sluice.aws.windows.hold",),
+    Duty.HALTER: (
+        "sluice.aws.windows.hold",
+        "sluice.aws.executions.cancel",
+        "sluice.aws.commands.cancel",
+        "sluice.aws.operations.put_mark",
+    ),
     Duty.POLICY_APPLIER: (
         "sluice.aws.baselines",
         "sluice.aws.config_rules",
@@ -58,7 +70,14 @@ CHANGES: Mapping[Duty, tuple[str, ...]] = {
 }
 """Functions, or whole modules, that change something, by duty."""
 
-READS = (*CHANGES[Duty.POLICY_APPLIER], "sluice.aws.associations", "sluice.aws.session")
+READS = (
+    *CHANGES[Duty.POLICY_APPLIER],
+    "sluice.aws.associations",
+    "sluice.aws.commands",
+    "sluice.aws.executions",
+    "sluice.aws.operations",
+    "sluice.aws.session",
+)
 """Modules whose reading every duty does that works on windows; the rest, IAM among it, is the reader's alone."""
 
 AIRFLOW = "sluice.aws.session.Connections._assumed"
@@ -66,7 +85,6 @@ AIRFLOW = "sluice.aws.session.Connections._assumed"
 
 UNOWNED: Mapping[str, str] = {
     "iam:PassRole": "limited to the windows' own roles, and to Systems Manager",
-    "s3:DeleteObject": "limited to the operations bucket and one prefix; objects carry no ownership tag",
     "s3:PutObject": "limited to the operations bucket and one prefix; objects carry no ownership tag",
     "ssm:AddTagsToResource": "taking a document over puts the ownership tags on something that has none yet",
     "ssm:CancelCommand": "Systems Manager knows no resource for it: any command of the account",
@@ -106,42 +124,24 @@ class Coming:
 
 
 _ALL = tuple(duty for duty in Duty if duty is not Duty.IMAGE_DELETER)
-_RUNNERS = (Duty.SCANNER, *INSTALLERS)
 
 COMING = (
     Coming(
         _ALL,
-        ("ssm:DescribeMaintenanceWindowExecutionTasks", "ssm:DescribeMaintenanceWindowExecutionTaskInvocations",
-         "ssm:GetMaintenanceWindowExecution", "ssm:GetMaintenanceWindowExecutionTask"),
+        ("ssm:GetMaintenanceWindowExecution", "ssm:GetMaintenanceWindowExecutionTask"),
         ("*",),
         "a window's execution is followed",
     ),
-    Coming(_ALL, ("ssm:DescribeMaintenanceWindowExecutions",), (WINDOWS,), "a window's execution is followed"),
     Coming(_ALL, ("ssm:DescribeInstancePatchStates", "ssm:DescribeInstancePatches"), NODES, "results are read"),
     Coming(_ALL, ("cloudwatch:DescribeAlarms",), (ALARMS,), "the gate asks alarms"),
     Coming(
         _ALL,
-        ("ssm:ListCommands", "ssm:ListCommandInvocations", "ssm:DescribeInstanceInformation", "ssm:GetInventory",
+        ("ssm:ListCommands", "ssm:DescribeInstanceInformation", "ssm:GetInventory",
          "ssm:ListComplianceItems", "ec2:DescribeInstances"),
         ("*",),
         "nodes and their results are read",
     ),
     Coming(_ALL, ("ssm:GetCalendarState",), (CALENDARS,), "the gate asks Change Calendars"),
-    Coming(_ALL, ("s3:GetObject",), (f"{OPERATIONS}/*",), "manifests, leases, steps, recalls, halt marks are read"),
-    Coming(_ALL, ("s3:ListBucket",), (OPERATIONS,), "without it a missing object cannot be told from a denied one"),
-    Coming(_RUNNERS, ("s3:PutObject", "s3:DeleteObject"), (f"{OPERATIONS}/leases/*",), "a window is leased"),
-    Coming(_RUNNERS, ("s3:PutObject",), (f"{OPERATIONS}/steps/*",), "each step is recorded before the act"),
-    Coming(INSTALLERS, ("s3:PutObject",), (f"{OPERATIONS}/manifests/*",), "a release's manifest is written"),
-    Coming((Duty.HALTER,), ("s3:PutObject",), (f"{OPERATIONS}/halts/*", f"{OPERATIONS}/recalls/*"),
-           "a release is halted, a patch recalled"),
-    Coming(
-        (*_RUNNERS, Duty.HALTER),
-        ("ssm:CancelMaintenanceWindowExecution",),
-        (WINDOWS,),
-        "a halt, or a node too many, stops an execution",
-        when="owned",
-    ),
-    Coming((Duty.HALTER,), ("ssm:CancelCommand",), ("*",), "a halt stops the commands of an execution"),
     Coming(
         INSTALLERS,
         ("ec2:CreateTags", "ec2:DeleteTags"),

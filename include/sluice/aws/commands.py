@@ -1,0 +1,24 @@
+"""Commands of Run Command, and what became of them on each node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sluice.aws.permissions import calls
+from sluice.aws.session import Connection
+
+FINAL = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
+"""Statuses of an invocation that change no more (API reference, CommandInvocation)."""
+
+
+@calls("ssm:ListCommandInvocations")  # IAM knows no resource for it
+def invocations(connection: Connection, command_id: str) -> list[dict[str, Any]]:
+    """A command's invocations, one a node, as CommandInvocation, all pages."""
+    operation = "ListCommandInvocations"
+    return list(connection.pages("ssm", operation, "CommandInvocations", CommandId=command_id, MaxResults=50))
+
+
+@calls("ssm:CancelCommand")  # IAM knows no resource for it: any command of the account
+def cancel(connection: Connection, command_id: str) -> None:
+    """Cancel a command: it starts on no further node, and what runs is asked to stop."""
+    connection.call("ssm", "CancelCommand", CommandId=command_id)
