@@ -6,6 +6,7 @@
     ├── PolicyError      a policy of one or several texts that cannot be used; knows files, lines and codes
     ├── TakeOverError    applying would change something of others, which nobody has agreed to
     ├── ReleaseError     a step of a release that cannot be taken: what was asked, or what was found, does not allow it
+    │   └── LeasedError      a window that another release drives now
     ├── EvidenceError    evidence that cannot be written or read
     └── AWSError         a call of AWS that was refused or failed; knows AWS's code
         ├── DeniedError      the caller may not do this, or not assume the role
@@ -89,6 +90,10 @@ class TakeOverError(SluiceError):
 
 class ReleaseError(SluiceError):
     """A step of a release that cannot be taken; another try changes nothing until somebody does."""
+
+
+class LeasedError(ReleaseError):
+    """A window that another release drives now."""
 
 
 class EvidenceError(SluiceError):

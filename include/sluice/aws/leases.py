@@ -1,0 +1,70 @@
+"""The leases of a location's windows, objects in its operations bucket; every write is conditional."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sluice.aws.operations import Stored, encoded, put_lease, read
+from sluice.aws.session import Connection
+from sluice.core import lease as leases
+from sluice.core.errors import LostError
+from sluice.core.lease import Lease
+
+
+def lease_of(connection: Connection, bucket: str, window: str) -> Lease | None:
+    """A window's lease as it is; None: it was never leased."""
+    found = read(connection, bucket, _key(window))
+    return _lease(found)
+
+
+def acquire(connection: Connection, bucket: str, window: str, owner: str, *, now: datetime, expires: datetime) -> Lease:
+    """Take a window's lease, or the owner's own again under a new token.
+
+    Raises LeasedError while it is another's, LostError where another writer came first.
+    """
+    found = read(connection, bucket, _key(window))
+    wanted = leases.acquired(_lease(found), window, owner, now=now, expires=expires)
+    put_lease(connection, bucket, _key(window), encoded(wanted.as_json()), was=found)
+    return wanted
+
+
+def renew(connection: Connection, bucket: str, lease: Lease, *, expires: datetime) -> Lease:
+    """Hold a lease for longer. Raises LostError where it is not the caller's any more."""
+    found = _own(connection, bucket, lease)
+    wanted = leases.renewed(lease, expires=expires)
+    put_lease(connection, bucket, _key(lease.window), encoded(wanted.as_json()), was=found)
+    return wanted
+
+
+def release(connection: Connection, bucket: str, lease: Lease) -> None:
+    """Give a lease back. Raises LostError where it is not the caller's any more."""
+    found = _own(connection, bucket, lease)
+    put_lease(connection, bucket, _key(lease.window), encoded(leases.released(lease).as_json()), was=found)
+
+
+def confirm(connection: Connection, bucket: str, lease: Lease) -> None:
+    """Look whether a lease is still the caller's, as is done before each call that changes a window.
+
+    Raises LostError where it is not.
+    """
+    _own(connection, bucket, lease)
+
+
+def _own(connection: Connection, bucket: str, lease: Lease) -> Stored:
+    found = read(connection, bucket, _key(lease.window))
+    now = _lease(found)
+    if found is None or now is None or (now.owner, now.token) != (lease.owner, lease.token):
+        holder = f"{now.owner or 'nobody'} under token {now.token}" if now else "nobody"
+        raise LostError(
+            f"{connection.key}: expected the lease of window {lease.window} under token {lease.token}, found it with"
+            f" {holder}: another worker drives the window now"
+        )
+    return found
+
+
+def _lease(found: Stored | None) -> Lease | None:
+    return Lease.of_json(found.json) if found else None
+
+
+def _key(window: str) -> str:
+    return f"leases/{window}.json"
