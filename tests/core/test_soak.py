@@ -70,3 +70,9 @@ def test_a_node_that_failed_and_then_succeeded_is_no_failure_and_one_that_never_
     assert not is_void(seen, max_failure_percent=0)
     assert is_void([Sighting("a", START, "failed"), Sighting("b", START, "missing")], max_failure_percent=99)
     assert not is_void([], max_failure_percent=0)
+
+
+def test_a_scan_that_shows_what_failed_as_missing_does_not_undo_the_failure() -> None:
+    seen = [Sighting("a", START, "failed"), Sighting("a", after(1), "missing")]
+    assert is_void(seen, max_failure_percent=5)
+    assert not is_void([*seen, Sighting("a", after(2), "installed")], max_failure_percent=5)

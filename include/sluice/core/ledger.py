@@ -1,5 +1,4 @@
-"""The soak ledger: a fold over what nodes showed, and nothing else (release-flow, "Soak"; `sluice.core.soak` has the
-arithmetic).
+"""The soak ledger: a fold over what nodes showed, and nothing else. The arithmetic is `sluice.core.soak`'s.
 
 A patch's clock is that of one ring and one OS product as the policy lists it. What a row may be taken for:
 
@@ -26,7 +25,7 @@ from sluice.core.os_product import covers, operating_system
 from sluice.core.policy.rings import Ring
 from sluice.core.release.terms import Kind, PatchKey, Plain
 
-RPM_ELSE = frozenset({"WINDOWS", "UBUNTU", "DEBIAN", "RASPBIAN"})
+TELLS_INSTALLED = frozenset({"WINDOWS", "UBUNTU", "DEBIAN", "RASPBIAN"})
 """Operating systems on which INSTALLED_OTHER shows the version that is installed."""
 
 STATES: Mapping[str, soak.State] = {
@@ -82,6 +81,279 @@ class Sighted(Plain):
     @property
     def shown(self) -> soak.State | None:
         """What it says of the version in its title; None: nothing that can be relied on."""
-        if self.state == "INSTALLED_OTHER" and operating_system(self.product) in RPM_ELSE:
+        if self.state == "INSTALLED_OTHER" and operating_system(self.product) in TELLS_INSTALLED:
             return "installed"
         return STATES.get(self.state)
+
+
+Status = Literal[
+    "soaked", "soaking", "void", "withdrawn", "pending reboot", "too few nodes", "re-issued", "not installed"
+]
+"""How far a patch is. All but `soaked` wait; `void` and `withdrawn` wait for a newer version, or a waiver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Plain):
+    """What the ledger knows of one patch, for the ring that demands the soak."""
+
+    product: str
+    """OS product as the policy lists it."""
+    id: str
+    title: str
+    classification: str
+    severity: str
+    """One of the policy's; of several that nodes showed the one that soaks longest."""
+    days: int
+    """What the ring demands for it."""
+    first_seen: datetime
+    """When any node of the ring before first showed it: offered, failed or installed."""
+    started: datetime | None
+    """When its clock started; None: it does not run."""
+    status: Status
+    healthy: tuple[str, ...]
+    """Nodes that have it, rebooted where it needs that."""
+    failed: tuple[str, ...]
+    pending: tuple[str, ...]
+    """Nodes that have it and wait for a reboot."""
+    followed_by: tuple[str, ...]
+    """Titles of newer versions that nodes went on to."""
+    others: tuple[str, ...]
+    """Other patchers that are known to work on the nodes that have it."""
+
+    @property
+    def key(self) -> PatchKey:
+        """The patch."""
+        return PatchKey(self.product, self.id, self.title)
+
+    @property
+    def eligible(self) -> datetime | None:
+        """From when on the ring may request it; None: not known."""
+        return None if self.started is None else soak.eligible_at(self.started, self.days)
+
+    @property
+    def soaked(self) -> bool:
+        """Whether the ring may request it."""
+        return self.status == "soaked"
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a ring demands of the ring before."""
+
+    ring: Ring
+    before: str
+    """The ring before, by name."""
+    allowance: timedelta = timedelta(hours=36)
+    """A node that nobody looked at for longer counts only up to then."""
+
+
+def fold(
+    sightings: Iterable[Sighted],
+    product: str,
+    demand: Demand,
+    at: datetime,
+    issued: Mapping[str, datetime] | None = None,
+) -> tuple[Entry, ...]:
+    """The ledger of one OS product, as the policy lists it, at a moment: entries by id and title.
+
+    `issued` has the dates of the newest issues by KB, where a KB may be re-issued.
+    """
+    history = _History([one for one in sightings if covers(product, one.product) and one.at <= at], at)
+    return tuple(
+        entry
+        for patch in sorted(history.by_id)
+        for entry in _Package(history, product, patch, demand, (issued or {}).get(patch)).entries()
+    )
+
+
+def selected(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What a release requests of the soaked: a version that nodes left for one that is soaked too is left out."""
+    titles = {(entry.id, entry.title) for entry in entries if entry.soaked}
+    return tuple(
+        entry
+        for entry in entries
+        if entry.soaked and not any((entry.id, newer) in titles for newer in entry.followed_by)
+    )
+
+
+def waiting(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """What is not soaked, and not left behind by a newer version that nodes went on to."""
+    return tuple(entry for entry in entries if not entry.soaked and not entry.followed_by)
+
+
+def overdue(entry: Entry, ring: Ring, at: datetime) -> bool:
+    """Whether it waits for longer than the ring allows, or for a reboot that no release may bring."""
+    return at - entry.first_seen > timedelta(days=ring.max_wait_days) or entry.status == "pending reboot"
+
+
+def failing(sightings: Iterable[Sighted], at: datetime) -> dict[str, tuple[str, ...]]:
+    """What failed last on each node, by title or KB: a scan since shows it as missing, which undoes nothing."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in sorted((one for one in sightings if one.at <= at), key=lambda one: (one.at, one.until)):
+        if row.shown == "failed":
+            found[row.node][row.id] = _title(row) or row.id
+        elif row.shown in ("installed", "pending_reboot"):
+            found[row.node].pop(row.id, None)
+    return {node: tuple(sorted(failed.values())) for node, failed in found.items() if failed}
+
+
+class _History:
+    """Rows by id, and when each node was last looked at in its ring."""
+
+    def __init__(self, rows: Sequence[Sighted], at: datetime) -> None:
+        self.at = at
+        self.by_id: dict[str, list[Sighted]] = defaultdict(list)
+        self.looked: dict[tuple[str, str | None], datetime] = {}
+        self._day_one: dict[str, datetime] = {}
+        for row in sorted(rows, key=lambda one: (one.at, one.until, one.node)):
+            self.by_id[row.id].append(row)
+            seen = (row.node, row.ring)
+            self.looked[seen] = max(self.looked.get(seen, row.at), min(row.until, at))
+            self._day_one.setdefault(row.location, row.at)
+
+    def since(self, row: Sighted) -> datetime:
+        """When a row was true: when it was read, and on the first day of a location since AWS's InstalledTime."""
+        first_day = row.at.date() == self._day_one[row.location].date()
+        if first_day and row.shown == "installed" and row.installed is not None:
+            return min(row.installed, row.at)
+        return row.at
+
+
+class _Package:
+    """All versions of one package, or one KB."""
+
+    def __init__(self, history: _History, product: str, patch: str, demand: Demand, issued: datetime | None) -> None:
+        self._history, self._product, self._patch, self._demand, self._issued = (
+            history, product, patch, demand, issued,
+        )  # fmt: skip
+        self._rows = [row for row in history.by_id[patch] if row.shown is not None]
+        self._own = [row for row in self._rows if row.ring == demand.before]
+        self._first: dict[str, datetime] = {}
+        for row in self._rows:
+            moment = history.since(row)
+            self._first[_title(row)] = min(moment, self._first.get(_title(row), moment))
+
+    def entries(self) -> Iterator[Entry]:
+        """One for each version that the ring before has shown."""
+        for title in dict.fromkeys(_title(row) for row in self._own):
+            yield self._entry(title)
+
+    def _entry(self, title: str) -> Entry:
+        rows = [row for row in self._own if _title(row) == title]
+        severity = max((_severity(row) for row in rows), key=self._days)
+        days = self._days(severity)
+        sightings = list(self._sightings(title))
+        counted = [one for one in sightings if one.node in self._counted(sightings, days)]
+        demand = self._demand.ring
+        started = soak.clock_start(counted, min_nodes=demand.min_nodes, issued=self._issued)
+        latest = soak.latest_states(sightings)
+        entry = Entry(
+            product=self._product,
+            id=self._patch,
+            title=title,
+            classification=next((row.classification for row in reversed(rows) if row.classification), ""),
+            severity=severity,
+            days=days,
+            first_seen=min(row.at for row in rows),
+            started=started,
+            status="soaking",
+            healthy=_in_state(latest, "installed"),
+            failed=_in_state(latest, "failed"),
+            pending=_in_state(latest, "pending_reboot"),
+            followed_by=self._followed_by(title),
+            others=tuple(sorted({row.other for row in rows if row.other and row.shown == "installed"})),
+        )
+        return replace(entry, status=self._status(entry, sightings))
+
+    def _days(self, severity: str) -> int:
+        rule = self._demand.ring.soak
+        return rule.for_severity(severity) if rule else 0
+
+    def _status(self, entry: Entry, sightings: Sequence[soak.Sighting]) -> Status:
+        if soak.is_void(sightings, max_failure_percent=self._demand.ring.max_failure_percent):
+            return "void"
+        if self._withdrawn(entry.title):
+            return "withdrawn"
+        if entry.started is not None:
+            return "soaked" if soak.is_soaked(entry.started, entry.days, self._history.at) else "soaking"
+        if self._issued is not None and soak.clock_start(sightings) is not None and not entry.pending:
+            return "re-issued" if soak.clock_start(sightings, issued=self._issued) is None else "too few nodes"
+        if entry.pending:
+            return "pending reboot"
+        return "too few nodes" if entry.healthy else "not installed"
+
+    def _sightings(self, title: str) -> Iterator[soak.Sighting]:
+        """What each node of the ring before said of one version, also by showing an older one later."""
+        had: dict[str, set[str]] = defaultdict(set)
+        for row in self._own:
+            shown, other = row.shown, _title(row)
+            if shown is None:
+                continue
+            if other == title:
+                yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
+            elif title in had[row.node] and shown != "pending_reboot" and self._is_older(other, title, had[row.node]):
+                yield soak.Sighting(row.node, row.at, "missing")
+            if shown == "installed":
+                had[row.node].add(other)
+
+    def _is_older(self, other: str, title: str, had: set[str]) -> bool:
+        """Whether a node that shows `other` now was put back: it was there before `title` was."""
+        return other in had or self._first[other] < self._first[title]
+
+    def _counted(self, sightings: Sequence[soak.Sighting], days: int) -> set[str]:
+        """Nodes that are still looked at, or were for long enough."""
+        by_node: dict[str, list[soak.Sighting]] = defaultdict(list)
+        for one in sightings:
+            by_node[one.node].append(one)
+        return {node for node, own in by_node.items() if self._counts(node, own, days)}
+
+    def _counts(self, node: str, sightings: Sequence[soak.Sighting], days: int) -> bool:
+        known_until = self._history.looked[node, self._demand.before] + self._demand.allowance
+        if known_until >= self._history.at:
+            return True
+        return soak.is_soaked(soak.clock_start(sightings, issued=self._issued), days, known_until)
+
+    def _followed_by(self, title: str) -> tuple[str, ...]:
+        found: set[str] = set()
+        had: dict[str, set[str]] = defaultdict(set)
+        for row in self._own:
+            if row.shown != "installed":
+                continue
+            other = _title(row)
+            if other != title and title in had[row.node] and not self._is_older(other, title, had[row.node]):
+                found.add(other)
+            had[row.node].add(other)
+        return tuple(sorted(found))
+
+    def _withdrawn(self, title: str) -> bool:
+        """Whether a node that was offered it is offered nothing newer than an older one since, and nobody is it again.
+
+        That a repository has dropped it shows in nothing else, so it is not always known.
+        """
+        offered: dict[str, datetime] = {}
+        dropped: datetime | None = None
+        last: datetime | None = None
+        for row in self._rows:
+            if _title(row) == title:
+                offered[row.node] = row.at
+                last = row.until if row.shown in ("missing", "failed") else row.at
+            elif row.node in offered and self._first[_title(row)] < self._first[title]:
+                if row.shown != "pending_reboot" and title not in self._installed_on(row.node, row.at):
+                    dropped = row.at
+        return dropped is not None and last is not None and dropped > last
+
+    def _installed_on(self, node: str, before: datetime) -> set[str]:
+        return {_title(row) for row in self._rows if row.node == node and row.at < before and row.shown == "installed"}
+
+
+def _title(row: Sighted) -> str:
+    """What tells versions apart: the KB is the patch on Windows."""
+    return "" if row.windows else row.title
+
+
+def _severity(row: Sighted) -> str:
+    return SEVERITY_OF.get(row.severity.casefold(), "unknown")
+
+
+def _in_state(latest: Mapping[str, soak.State], state: soak.State) -> tuple[str, ...]:
+    return tuple(sorted(node for node, found in latest.items() if found == state))

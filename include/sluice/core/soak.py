@@ -7,7 +7,8 @@ The rules, without the ledger that keeps the events:
 - the clock starts when enough nodes count;
 - what was installed before the patch's newest issue is another patch under the same name (Windows re-issues
   updates under one KB) and does not count;
-- it is void while it fails on more nodes than the ring allows;
+- it is void while it fails on more nodes than the ring allows; a later scan, which shows what failed as missing,
+  does not undo a failure;
 - soaked is what the clock has run for the whole of the days, to the second: a day is 24 hours.
 """
 
@@ -58,9 +59,17 @@ def _healthy_since(sightings: Iterable[Sighting]) -> dict[str, datetime | None]:
 
 def is_void(sightings: Iterable[Sighting], *, max_failure_percent: float) -> bool:
     """Whether the version now fails on more than that share of the nodes that have tried it."""
-    latest = {each.node: each.state for each in sorted(sightings, key=lambda sighting: sighting.at)}
-    tried = [state for state in latest.values() if state != "missing"]
+    tried = [state for state in latest_states(sightings).values() if state != "missing"]
     return tried.count("failed") * 100 > max_failure_percent * len(tried)
+
+
+def latest_states(sightings: Iterable[Sighting]) -> dict[str, State]:
+    """What each node says of the version now; one on which it failed and is missing since has failed."""
+    latest: dict[str, State] = {}
+    for each in sorted(sightings, key=lambda sighting: sighting.at):
+        if each.state != "missing" or latest.get(each.node) != "failed":
+            latest[each.node] = each.state
+    return latest
 
 
 def eligible_at(started: datetime, days: int) -> datetime:
