@@ -79,6 +79,15 @@ class Run:
         """Keep a record of the release that belongs to no one location; overwrites."""
         self.store.put(record_key(self.release.id, name), _encoded(data))
 
+    def record_once(self, name: str, data: Any) -> Any:
+        """Keep a record unless there is one; what is there then."""
+        self.store.put(record_key(self.release.id, name), _encoded(data), once=True)
+        found = self.recorded(name)
+        if found is None:
+            raise ReleaseError(f"{self.store.describe(record_key(self.release.id, name))}: what was just written is not"
+                               " there. Try again")  # fmt: skip
+        return found
+
     def recorded(self, name: str) -> Any:
         """A record of the release, or None."""
         return read_record(self.store, self.release.id, name)

@@ -73,10 +73,14 @@ class Waiver(Part):
     patches: Values = Field(default=(), description="Patches that production takes without soak.")
     packages: Values = Field(default=(), description="Packages that only production has.")
     reissued: Values = Field(default=(), description="Classes that are re-issued under one KB.")
+    without_backup: Values = Field(default=(), description="Nodes patched without the image that is required.")
     findings: Values = Field(default=(), description="Codes of the policy check that are waived.")
 
     @model_validator(mode="after")
     def _names_something(self) -> Waiver:
-        if not any((self.nodes, self.patch_groups, self.patches, self.packages, self.reissued, self.findings)):
-            raise ValueError("expected nodes, patch_groups, patches, packages, reissued or findings, found none")
+        named = (self.nodes, self.patch_groups, self.patches, self.packages, self.reissued, self.without_backup)
+        if not any((*named, self.findings)):
+            raise ValueError(
+                "expected nodes, patch_groups, patches, packages, reissued, without_backup or findings, found none"
+            )
         return self

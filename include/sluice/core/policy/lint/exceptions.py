@@ -20,7 +20,7 @@ def check(subject: Subject) -> Iterator[Found]:
         at: Path = ("exceptions", index)
         yield from _expiry(subject, exception, at)
         yield from _codes(exception, at)
-        for key in ("nodes", "patch_groups", "patches", "packages", "reissued"):
+        for key in ("nodes", "patch_groups", "patches", "packages", "reissued", "without_backup"):
             for number, value in enumerate(getattr(exception, key)):
                 if not value.strip("*? "):
                     yield Found(
