@@ -13,6 +13,7 @@ from sluice.core.errors import SluiceError
 
 if TYPE_CHECKING:
     from sluice.aws.locations import Outcome
+    from sluice.aws.planned_calls import PlannedCall
     from sluice.aws.session import Connection
     from sluice.core.policy.objects import AWSObject, Key
     from sluice.core.policy.places import Location
@@ -78,27 +79,39 @@ def announce_step(connection: Connection, step: Step) -> None:
 
 
 def planner(policy: Policy, *, empty: bool = False) -> Callable[[Connection], Plan]:
-    """What makes the plan of a location; `empty`: to remove everything that is the deployment's."""
+    """What makes the plan of a location; `empty`: to remove everything that is the deployment's.
+
+    It refuses a pilot whose patch groups are somebody's, or have too many nodes: SluiceError.
+    """
+    from sluice.aws import nodes
     from sluice.aws.actual import read_actual
     from sluice.core.policy.desired import desired
+    from sluice.core.policy.pilot import check_alone
     from sluice.core.policy.plan import make_plan
 
     def plan(connection: Connection) -> Plan:
         wanted: Mapping[Key, AWSObject] = {} if empty else desired(policy, connection.account, connection.region)
-        return make_plan(connection.account, connection.region, wanted, read_actual(connection, policy.deployment))
+        actual = read_actual(connection, policy.deployment)
+        if policy.pilot and not empty:
+            check_alone(policy, actual, nodes.listed(connection))
+        return make_plan(connection.account, connection.region, wanted, actual)
 
     return plan
 
 
-def print_plans(outcomes: Sequence[Outcome[Plan]], agreed: Sequence[str] = ()) -> None:
-    """Every location's plan, or why there is none; locations with the same one together."""
+def print_plans(
+    outcomes: Sequence[Outcome[Plan]],
+    agreed: Sequence[str] = (),
+    calls: Mapping[str, Sequence[PlannedCall]] | None = None,
+) -> None:
+    """Every location's plan, or why there is none, and its `calls` if given; locations with the same one together."""
     colours = Colours(sys.stdout)
     alike: dict[tuple[str, ...], list[str]] = {}
     for outcome in outcomes:
         if outcome.value is None:
             lines: tuple[str, ...] = (f"{colours('failed', 'red')}: {plain(str(outcome.error))}",)
         else:
-            lines = tuple(_lines(outcome.value, colours, agreed))
+            lines = (*_lines(outcome.value, colours, agreed), *_calls((calls or {}).get(outcome.key, ())))
         alike.setdefault(lines, []).append(outcome.key)
     for lines, keys in alike.items():
         print(colours(", ".join(keys), "bold"))
@@ -127,6 +140,14 @@ def _lines(plan: Plan, colours: Colours, agreed: Sequence[str]) -> Iterator[str]
     yield summary(plan)
 
 
+def _calls(calls: Sequence[PlannedCall]) -> Iterator[str]:
+    if calls:
+        yield f"calls that change something, in their order ({len(calls)}):"
+    width = max((len(one.name) for one in calls), default=0)
+    for number, one in enumerate(calls, 1):
+        yield f"  {number:>3}  {one.name:<{width}}  {plain(str(one.step.key))}"
+
+
 def _needed(take_over: str | None, agreed: Sequence[str]) -> str:
     missing = [name for name in (take_over or "").split(", ") if name and name not in agreed]
     return "".join(f" (needs --take-over {plain(name)!r})" for name in missing)
@@ -151,8 +172,8 @@ def summary(plan: Plan) -> str:
     return f"{words}, {plan.count('unchanged')} unchanged"
 
 
-def as_json(outcome: Outcome[Plan]) -> dict[str, Any]:
-    """A location's plan as JSON has it."""
+def as_json(outcome: Outcome[Plan], calls: Sequence[PlannedCall] = ()) -> dict[str, Any]:
+    """A location's plan as JSON has it, with the calls that it makes."""
     shown: dict[str, Any] = {
         "location": outcome.key,
         "caller": outcome.connection.arn if outcome.connection else None,
@@ -188,6 +209,15 @@ def as_json(outcome: Outcome[Plan]) -> dict[str, Any]:
                 "take_over": list(notice.take_over),
             }
             for notice in plan.notices
+        ],
+        "calls": [
+            {
+                "call": one.name,
+                "object": one.step.key.noun,
+                "name": one.step.key.name,
+                "parameters": dict(one.parameters),
+            }
+            for one in calls
         ],
     }
 

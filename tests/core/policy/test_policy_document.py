@@ -51,6 +51,7 @@ def test_defaults_in_the_tables_are_those_of_the_models() -> None:
     checked = [
         "cutoff_hours", "lead_minutes", "concurrency", "errors", "cutoff_behavior", "trigger", "time_zone", "min_nodes",
         "max_failure_percent", "max_wait_days", "success_percent", "evidence_hours", "agents_percent", "deployment",
+        "poll_seconds", "poll_at_most_seconds", "open_lead_minutes", "start_grace_minutes",
     ]  # fmt: skip
     assert {name: told[name] for name in checked} == {
         name: f"{defaults[name]:g}" if isinstance(defaults[name], float) else str(defaults[name]) for name in checked

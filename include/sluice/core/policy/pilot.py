@@ -1,7 +1,8 @@
 """The pilot: a policy that scans at most five nodes and changes nothing on them. Pure.
 
 Its nodes have a patch group of their own, which serves nobody else, and nothing in it can install: `mode` is
-`observe`, its only window scans, and its ring is not production.
+`observe`, its only window scans, and its ring is not production. What a policy with `pilot: true` says beyond that
+the check refuses (`sluice.core.policy.lint.pilots`); what its location says against it, `objections`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from sluice.core.errors import SluiceError
 from sluice.core.node import GROUP_KEYS, Node
 from sluice.core.os_product import operating_system
 from sluice.core.policy.baselines import OperatingSystem
+from sluice.core.policy.objects import Registration
 from sluice.core.policy.patch_filters import filter_product
+from sluice.core.policy.plan import Actual
+from sluice.core.policy.policy import Policy
 
 MOST_NODES = 5
 
@@ -51,6 +55,52 @@ def pilot_policy(account: str, region: str, ids: Sequence[str], nodes: Iterable[
     return _text(account, region, products, rehearsal=rehearsal)
 
 
+def check_alone(policy: Policy, actual: Actual, nodes: Iterable[Node]) -> None:
+    """Refuse a pilot whose location says that its patch groups are somebody's, or have too many nodes.
+
+    Raises SluiceError with everything that speaks against it.
+    """
+    found = [*_served(policy, actual), *_named(policy, actual), *_too_many(policy, nodes)]
+    if found:
+        raise SluiceError("\n".join(["this is no pilot (`pilot: true`); nothing was changed", *found]))
+
+
+def _groups(policy: Policy) -> tuple[str, ...]:
+    return tuple(group.name for group in policy.patch_groups)
+
+
+def _served(policy: Policy, actual: Actual) -> Iterator[str]:
+    for found in actual.objects:
+        served = found.object
+        if isinstance(served, Registration) and not found.owned and served.group in _groups(policy):
+            yield (
+                f"patch group {served.group}: expected one that no baseline of others serves, found {found.id} for"
+                f" {served.operating_system}: its nodes are somebody's; choose others, and another group"
+            )
+
+
+def _named(policy: Policy, actual: Actual) -> Iterator[str]:
+    """Those that name the group. What reaches every node names none; the plan tells of it."""
+    for other in actual.others:
+        named = {value for _, values in other.targets for value in values}
+        for group in _groups(policy):
+            if group in named and other.groups((group,)):
+                yield (
+                    f"patch group {group}: expected one that nobody else uses, found the {other.kind} {other.id}"
+                    f" ({other.name}) on it: choose another group"
+                )
+
+
+def _too_many(policy: Policy, nodes: Iterable[Node]) -> Iterator[str]:
+    groups = set(_groups(policy))
+    ids = sorted(node.id for node in nodes if groups & {node.group(key) for key in GROUP_KEYS})
+    if len(ids) > MOST_NODES:
+        yield (
+            f"expected at most {MOST_NODES} nodes in {', '.join(sorted(groups))}, found {len(ids)}: {', '.join(ids)}:"
+            " remove the tag from those that are not the pilot's"
+        )
+
+
 def _problems(node_id: str, known: dict[str, Node]) -> Iterator[str]:
     node = known.get(node_id)
     if node is None:
@@ -84,6 +134,7 @@ def _text(account: str, region: str, products: Sequence[str], *, rehearsal: bool
         "version": 1,
         "deployment": GROUP,
         "mode": "observe",
+        "pilot": True,
         **({} if rehearsal else {"endpoint": "aws"}),
         "tags": {"patch_group": TAG},
         "locations": [{"account": account, "region": region}],

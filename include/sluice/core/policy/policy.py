@@ -23,6 +23,9 @@ class Policy(Part):
         default="sluice", description="Tells the objects of several deployments apart."
     )
     mode: Literal["observe", "release"] = Field(description="observe: nothing may install, in code and by role.")
+    pilot: bool = Field(
+        default=False, description="It scans at most five nodes of its own, or it is refused; `init --pilot` writes it."
+    )
     endpoint: Literal["aws"] | None = Field(
         default=None, description="aws: any endpoint other than AWS's own is refused."
     )

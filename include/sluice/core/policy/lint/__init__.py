@@ -3,7 +3,8 @@
     codes        every code: error or question, waivable or not
     subject      what the rules look at
     runs         when windows run, computed once
-    quotas, filters, approvals, groups, windows, times, releases, places, exceptions    the rules, by what they read
+    quotas, filters, approvals, groups, windows, times, releases, places, exceptions, pilots    the rules, by what they
+                 read
 
 A rule is a pure function from a `Subject` to what it found. It knows neither files nor waivers.
 """
@@ -15,7 +16,18 @@ from dataclasses import dataclass
 from datetime import date
 
 from sluice.core.errors import Place
-from sluice.core.policy.lint import approvals, exceptions, filters, groups, places, quotas, releases, times, windows
+from sluice.core.policy.lint import (
+    approvals,
+    exceptions,
+    filters,
+    groups,
+    pilots,
+    places,
+    quotas,
+    releases,
+    times,
+    windows,
+)
 from sluice.core.policy.lint.codes import CODES, Code, Kind
 from sluice.core.policy.lint.subject import Found, Rule, Subject
 from sluice.core.policy.load import Loaded
@@ -26,7 +38,7 @@ __all__ = ["CODES", "Code", "Finding", "lint"]
 
 _RULES: tuple[Rule, ...] = (
     *(quotas.check, filters.check, approvals.check, groups.check, groups.platform_windows, windows.check),
-    *(times.check, releases.check, places.check, exceptions.check),
+    *(times.check, releases.check, places.check, exceptions.check, pilots.check),
 )
 
 

@@ -138,6 +138,7 @@ _ALL = (
     _question("P229", "no place for evidence"),
     _question("P230", "one bucket for several locations"),
     _question("P231", "one role for the windows of every ring"),
+    _firm("P232", "a pilot that is more than one"),
 )
 
 CODES: Mapping[str, Code] = {code.code: code for code in _ALL}
