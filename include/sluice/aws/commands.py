@@ -12,10 +12,13 @@ FINAL = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
 
 
 @calls("ssm:ListCommandInvocations")  # IAM knows no resource for it
-def invocations(connection: Connection, command_id: str) -> list[dict[str, Any]]:
-    """A command's invocations, one a node, as CommandInvocation, all pages."""
+def invocations(connection: Connection, command_id: str, *, status: str | None = None) -> list[dict[str, Any]]:
+    """A command's invocations, one a node, as CommandInvocation, all pages; with a `status` only those that have it."""
+    filters = {"Filters": [{"key": "Status", "value": status}]} if status else {}
     operation = "ListCommandInvocations"
-    return list(connection.pages("ssm", operation, "CommandInvocations", CommandId=command_id, MaxResults=50))
+    return list(
+        connection.pages("ssm", operation, "CommandInvocations", CommandId=command_id, MaxResults=50, **filters)
+    )
 
 
 @calls("ssm:CancelCommand")  # IAM knows no resource for it: any command of the account

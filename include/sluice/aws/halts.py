@@ -11,13 +11,13 @@ from datetime import datetime
 
 from sluice.aws import operations
 from sluice.aws.session import Connection
-from sluice.core.errors import AnswerError
+from sluice.core.errors import AnswerError, ReleaseError
 from sluice.core.release.terms import Plain
 
 ALL = "all"
 """The mark of everything; no release's id is like it."""
 
-_RELEASE = re.compile(r"[A-Za-z0-9._-]{1,200}-[0-9]{8}T[0-9]{4}-[0-9a-f]{8}")
+_RELEASE = re.compile(r"([A-Za-z0-9._-]{1,200})-[0-9]{8}T[0-9]{4}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,32 @@ class Mark(Plain):
     because: str
     at: datetime
     """AWS's time (UTC)."""
+    nodes: tuple[str, ...] = ()
+    """Those that were in the middle of an installation, a scan or a reboot, written before it was cancelled."""
     lifted_by: str = ""
     lifted_because: str = ""
     lifted_at: datetime | None = None
     """None: it holds."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nobody has lifted it."""
+        return self.lifted_at is None
 
     def __str__(self) -> str:
         what = "everything" if self.release == ALL else self.release
         return f"{what} was halted by {self.by} at {self.at:%Y-%m-%d %H:%M:%S} UTC: {self.because}"
 
 
-def is_release(name: str) -> bool:
-    """Whether a name is as the ids of releases are, and so safe in a key."""
-    return bool(_RELEASE.fullmatch(name))
+def window_of(release: str) -> str:
+    """The window of a release, by the release's id. Raises ReleaseError for what is no id, and so not safe in a key."""
+    found = _RELEASE.fullmatch(release)
+    if found is None:
+        raise ReleaseError(
+            f"expected the id of a release, such as install-nonprod-20250603T0300-0a1b2c3d, found {release!r}: it is in"
+            " the note of its DAG run"
+        )
+    return found[1]
 
 
 def mark_of(connection: Connection, bucket: str, release: str) -> str | None:
@@ -52,7 +65,7 @@ def mark_of(connection: Connection, bucket: str, release: str) -> str | None:
     """
     for name in (ALL, release):
         found = read(connection, bucket, name)
-        if found and found.lifted_at is None:
+        if found and found.holds:
             return str(found)
     return None
 

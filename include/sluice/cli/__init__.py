@@ -27,7 +27,20 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-COMMANDS = ("apply", "calendar", "check", "destroy", "doctor", "iam", "import_", "init", "plan", "prove", "schema")
+COMMANDS = (
+    "apply",
+    "calendar",
+    "check",
+    "destroy",
+    "doctor",
+    "halt",
+    "iam",
+    "import_",
+    "init",
+    "plan",
+    "prove",
+    "schema",
+)
 """Modules of the commands, in the order in which help lists them."""
 
 DONE = 0
