@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -25,7 +24,8 @@ from botocore.session import Session as BotocoreSession
 
 from sluice import __version__
 from sluice.aws.permissions import calls
-from sluice.core.errors import AnswerError, AWSError, DeniedError, EndpointError, LocationError
+from sluice.core.endpoint import check_endpoint
+from sluice.core.errors import AnswerError, AWSError, DeniedError, LocationError
 from sluice.core.policy.desired import partition_of
 from sluice.core.policy.places import CALLER, Location, Roles
 from sluice.core.policy.policy import Policy
@@ -39,7 +39,6 @@ CONFIG = Config(
 )
 """A throttled call is tried five times; a call that hangs for two minutes and a half gives its location up."""
 
-AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 DENIED = {
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnrecognizedClientException",
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
@@ -169,17 +168,10 @@ class Connection:
                         f"{self.key}: no client for {service}: {error}. Set a Region and an endpoint that boto3 can"
                         " use (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL)."
                     ) from error
-                self._check_endpoint(service, str(client.meta.endpoint_url))
+                if self._aws_only:
+                    check_endpoint(service, str(client.meta.endpoint_url))
                 self._clients[service] = client
             return self._clients[service]
-
-    def _check_endpoint(self, service: str, url: str) -> None:
-        host = urlsplit(url).hostname or ""
-        if self._aws_only and not host.endswith(AWS_DOMAINS):
-            raise EndpointError(
-                f"the policy says `endpoint: aws`, found the endpoint {url} for {service}: unset AWS_ENDPOINT_URL and"
-                " endpoint_url in the AWS configuration, or remove `endpoint` from the policy"
-            )
 
     def _refused(self, service: str, operation: str, error: ClientError) -> AWSError:
         told: Mapping[str, Any] = error.response.get("Error", {})
