@@ -73,3 +73,17 @@ def test_every_account_and_endpoint_is_printed_before_every_act() -> None:
 
 def as_json(lines: list[str]) -> Any:
     return json.loads("\n".join(lines))
+
+
+def test_the_calls_that_the_plan_names_are_those_that_apply_makes(lab: LabHandle, tmp_path: Path) -> None:
+    named = [
+        line.split()[1]
+        for step in transcript(DOCUMENT.read_text())
+        if "plan --calls" in step.command
+        for line in step.output
+        if line.split()[0].isdecimal() and "ssm:" in line
+    ]
+    typed(lab, before(SCAN), tmp_path, "python -m sluice apply --yes")
+    last = admin(lab, "GET", "/lab/calls?last=1000")["last"]
+    assert named == [f"{one['service']}:{one['operation']}" for one in last if one["mutating"]]
+    assert len(named) > 5
