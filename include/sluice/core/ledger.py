@@ -240,7 +240,7 @@ class _Package:
 
     def _entry(self, title: str) -> Entry:
         rows = [row for row in self._own if _title(row) == title]
-        severity = max((_severity(row) for row in rows), key=self._days)
+        severity = max((severity_of(row) for row in rows), key=self._days)
         days = self._days(severity)
         sightings = list(self._sightings(title))
         counted = [one for one in sightings if one.node in self._counted(sightings, days)]
@@ -351,7 +351,8 @@ def _title(row: Sighted) -> str:
     return "" if row.windows else row.title
 
 
-def _severity(row: Sighted) -> str:
+def severity_of(row: Sighted) -> str:
+    """The policy's word for a row's severity."""
     return SEVERITY_OF.get(row.severity.casefold(), "unknown")
 
 

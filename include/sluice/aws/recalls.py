@@ -1,0 +1,27 @@
+"""Recalls in the operations bucket of a location."""
+
+from __future__ import annotations
+
+from sluice.aws import operations
+from sluice.aws.session import Connection
+from sluice.core.errors import AWSError
+from sluice.core.release.recall import Recall, key_of
+
+NO_BUCKET = "NoSuchBucket"
+
+
+def listed(connection: Connection, bucket: str) -> tuple[Recall, ...]:
+    """All that were ever recalled there, lifted ones too; none where there is no bucket yet."""
+    try:
+        keys = sorted(operations.keys(connection, bucket, "recalls/"))
+    except AWSError as error:
+        if error.code == NO_BUCKET:
+            return ()
+        raise
+    found = (operations.read(connection, bucket, key) for key in keys)
+    return tuple(Recall.of_json(one.json) for one in found if one is not None)
+
+
+def put(connection: Connection, bucket: str, recall: Recall) -> None:
+    """Write a recall down; an earlier one of the same patch is overwritten."""
+    operations.put_mark(connection, bucket, key_of(recall.patch), operations.encoded(recall.as_json()))
