@@ -6,9 +6,22 @@ from typing import Any
 
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
+from sluice.core.errors import AnswerError
 
 FINAL = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
 """Statuses of an invocation that change no more (API reference, CommandInvocation)."""
+
+
+@calls("ssm:ListCommands")  # IAM knows no resource for it
+def read(connection: Connection, command_id: str) -> dict[str, Any]:
+    """A command by id, as Command. Raises AnswerError where AWS does not show it."""
+    found = list(connection.pages("ssm", "ListCommands", "Commands", CommandId=command_id))
+    if len(found) != 1 or "Status" not in found[0]:
+        raise AnswerError(
+            f"{connection.key}: expected command {command_id}, found {len(found)}; nothing was concluded from it, try"
+            " again"
+        )
+    return found[0]
 
 
 @calls("ssm:ListCommandInvocations")  # IAM knows no resource for it

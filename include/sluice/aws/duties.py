@@ -36,6 +36,8 @@ INSTALLERS = (Duty.NONPROD_INSTALLER, Duty.PROD_INSTALLER)
 
 _OPEN = (
     "sluice.aws.windows.hold",
+    "sluice.aws.windows.disarm",
+    "sluice.aws.windows.arm",
     "sluice.aws.windows.settle",
     "sluice.aws.window_targets.update",
     "sluice.aws.executions.cancel",
@@ -48,7 +50,15 @@ CHANGES: Mapping[Duty, tuple[str, ...]] = {
     # Not the tasks: what a scan window runs is what apply has put there. No IAM condition sees a document's
     # parameters, so this is what keeps a scanner's credentials from turning a Scan into an Install.
     Duty.SCANNER: _OPEN,
-    **dict.fromkeys(INSTALLERS, (*_OPEN, "sluice.aws.window_tasks.update", "sluice.aws.operations.put_manifest")),
+    **dict.fromkeys(
+        INSTALLERS,
+        (
+            *_OPEN,
+            "sluice.aws.window_tasks.update",
+            "sluice.aws.commands.cancel",
+            "sluice.aws.operations.put_manifest",
+        ),
+    ),
     Duty.IMAGE_DELETER: (),
     Duty.HALTER: (
         "sluice.aws.windows.hold",

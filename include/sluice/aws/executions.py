@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice.aws.permissions import calls
@@ -17,6 +18,15 @@ def listed(connection: Connection, window_id: str) -> list[dict[str, Any]]:
     """Every execution of a window that AWS still knows (30 days), as MaintenanceWindowExecution, all pages."""
     operation = "DescribeMaintenanceWindowExecutions"
     return list(connection.pages("ssm", operation, "WindowExecutions", WindowId=window_id, MaxResults=100))
+
+
+@calls("ssm:DescribeMaintenanceWindowExecutions", resources=WINDOWS)
+def since(connection: Connection, window_id: str, moment: datetime) -> list[dict[str, Any]]:
+    """The executions of a window that began after a moment, oldest first, as MaintenanceWindowExecution, all pages."""
+    after = [{"Key": "ExecutedAfter", "Values": [moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]}]
+    operation = "DescribeMaintenanceWindowExecutions"
+    found = connection.pages("ssm", operation, "WindowExecutions", WindowId=window_id, Filters=after, MaxResults=100)
+    return sorted(found, key=lambda one: (one["StartTime"], one["WindowExecutionId"]))
 
 
 @calls("ssm:DescribeMaintenanceWindowExecutionTasks")  # IAM knows no resource for it

@@ -8,7 +8,10 @@ from typing import Any
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
 from sluice.aws.windows import WINDOWS
-from sluice.core.policy.objects import WindowTask
+from sluice.core.errors import ReleaseError
+from sluice.core.policy.objects import PATCH_DOCUMENT, WindowTask
+from sluice.core.policy.policy import Policy
+from sluice.core.window_objects import refusal
 
 TASKS = "arn:{partition}:ssm:{region}:{account}:windowtask/*"
 _OURS = ("Operation", "RebootOption")
@@ -33,7 +36,8 @@ def read(connection: Connection, window_id: str, task_id: str, window: str) -> W
 @calls("ssm:RegisterTaskWithMaintenanceWindow", resources=WINDOWS, when="owned")
 @calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
 def register(connection: Connection, window_id: str, target_id: str, wanted: WindowTask) -> str:
-    """Register a task; its id."""
+    """Register a task, which scans: what changes nodes is put on a task that is there. Its id."""
+    _allow(None, wanted)
     answer = connection.need(
         "ssm",
         "RegisterTaskWithMaintenanceWindow",
@@ -48,8 +52,20 @@ def register(connection: Connection, window_id: str, target_id: str, wanted: Win
 @calls("ssm:UpdateMaintenanceWindowTask", resources=WINDOWS, when="owned")
 @calls("ssm:UpdateMaintenanceWindowTask", resources=TASKS)
 @calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
-def update(connection: Connection, window_id: str, task_id: str, target_id: str, wanted: WindowTask) -> None:
-    """Give a task everything that is wanted, and nothing else."""
+def update(
+    connection: Connection,
+    window_id: str,
+    task_id: str,
+    target_id: str,
+    wanted: WindowTask,
+    policy: Policy | None = None,
+) -> None:
+    """Give a task everything that is wanted, and nothing else.
+
+    What changes nodes needs the policy that allows it, whoever asks: raises ReleaseError for an Install on a window
+    of production without a manifest, and for any in `mode: observe`.
+    """
+    _allow(policy, wanted)
     connection.call(
         "ssm",
         "UpdateMaintenanceWindowTask",
@@ -67,11 +83,21 @@ def deregister(connection: Connection, window_id: str, task_id: str) -> None:
     connection.call("ssm", "DeregisterTaskFromMaintenanceWindow", WindowId=window_id, WindowTaskId=task_id)
 
 
+def _allow(policy: Policy | None, wanted: WindowTask) -> None:
+    scans = (wanted.document, wanted.operation) == (PATCH_DOCUMENT, "Scan")
+    why = None if scans else refusal(policy, wanted) if policy else "expected a policy that allows it, found none"
+    if why:
+        raise ReleaseError(f"window {wanted.window}, task {wanted.name} was not changed: {why}")
+
+
 def _members(wanted: WindowTask, target_id: str) -> dict[str, Any]:
     command: dict[str, Any] = {
         "Parameters": {
-            "Operation": [wanted.operation],
-            "RebootOption": [wanted.reboot_option],
+            **{
+                name: [value]
+                for name, value in zip(_OURS, (wanted.operation, wanted.reboot_option), strict=True)
+                if value
+            },
             **{name: list(values) for name, values in wanted.other_parameters},
         },
         "TimeoutSeconds": wanted.timeout_seconds,

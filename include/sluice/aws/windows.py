@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice.aws import tags
@@ -22,9 +23,16 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
 @calls("ssm:GetMaintenanceWindow", resources=WINDOWS)
 def read(connection: Connection, window_id: str) -> MaintenanceWindow:
     """A window by id."""
+    return read_with_next(connection, window_id)[0]
+
+
+@calls("ssm:GetMaintenanceWindow", resources=WINDOWS)
+def read_with_next(connection: Connection, window_id: str) -> tuple[MaintenanceWindow, datetime | None]:
+    """A window by id, and when it fires next (UTC); None: AWS names no time, as of a window that is disabled."""
     members = ("Name", "Schedule", "Duration", "Cutoff", "Enabled", "AllowUnassociatedTargets")
     answer = connection.need("ssm", "GetMaintenanceWindow", *members, WindowId=window_id)
-    return _window(answer)
+    coming = answer.get("NextExecutionTime")
+    return _window(answer), datetime.fromisoformat(coming).astimezone(UTC) if coming else None
 
 
 @calls("ssm:CreateMaintenanceWindow", when="created")  # IAM knows no resource for it
@@ -62,6 +70,22 @@ def settle(connection: Connection, window_id: str, wanted: MaintenanceWindow) ->
         Enabled=wanted.enabled,
         **_members(wanted),
     )
+
+
+@calls("ssm:UpdateMaintenanceWindow", resources=WINDOWS, when="owned")
+def disarm(connection: Connection, window_id: str, wanted: MaintenanceWindow) -> None:
+    """Disable a window and give it a schedule that cannot fire, in one call, before its tasks and targets change."""
+    if wanted.enabled or wanted.schedule != CANNOT_FIRE:
+        raise AssertionError(f"a window that is to be disarmed and could fire: {wanted}")
+    settle(connection, window_id, wanted)
+
+
+@calls("ssm:UpdateMaintenanceWindow", resources=WINDOWS, when="owned")
+def arm(connection: Connection, window_id: str, wanted: MaintenanceWindow) -> None:
+    """Enable a window for one start: everything of it in one call, so that there is nothing in between."""
+    if not wanted.schedule.startswith("at("):
+        raise AssertionError(f"a window that is to be opened for more than once: {wanted}")
+    settle(connection, window_id, wanted)
 
 
 @calls("ssm:DeleteMaintenanceWindow", resources=WINDOWS, when="owned")

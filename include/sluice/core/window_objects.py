@@ -1,0 +1,212 @@
+"""What a window is in AWS while it runs a wave: from what it is at rest, field by field. Pure.
+
+Slots are fixed: a wave changes their tasks and targets and adds none. A slot without nodes in the wave stays at
+rest. What a scan window runs is never changed, only whom it reaches and when: the scanner may not touch tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sluice.core.calendar import is_gated
+from sluice.core.errors import ReleaseError
+from sluice.core.policy import reboot_document
+from sluice.core.policy.desired import desired
+from sluice.core.policy.objects import (
+    CANNOT_FIRE,
+    PATCH_DOCUMENT,
+    RELEASE_TAG,
+    TARGET,
+    TASK,
+    WINDOW,
+    Key,
+    MaintenanceWindow,
+    WindowTarget,
+    WindowTask,
+    part_of,
+)
+from sluice.core.policy.policy import Policy
+from sluice.core.policy.slots import Slot, slots
+from sluice.core.policy.windows import Window
+from sluice.core.release.terms import Asked, Kind, Release, WavePart
+from sluice.core.release.waves import target_of
+from sluice.core.window_record import WaveRecord
+
+OVERRIDE = "InstallOverrideList"
+LONGEST_PREFIX = 500  # B:OutputS3KeyPrefix
+
+
+@dataclass(frozen=True, slots=True)
+class WindowObjects:
+    """A window with its tasks and targets, by slot."""
+
+    window: MaintenanceWindow
+    tasks: Mapping[str, WindowTask]
+    targets: Mapping[str, WindowTarget]
+
+
+def at_rest(policy: Policy, window: Window, account: str, region: str) -> WindowObjects:
+    """A window as `apply` makes it."""
+    objects = desired(policy, account, region)
+    names = [slot.name for slot in slots(policy, window)]
+    found = objects[Key(WINDOW, window.name)]
+    tasks = {name: objects[Key(TASK, part_of(window.name, name))] for name in names}
+    targets = {name: objects[Key(TARGET, part_of(window.name, name))] for name in names}
+    return WindowObjects(found, tasks, targets)  # type: ignore[arg-type]  # a key's noun is its object's class
+
+
+def disarmed(window: MaintenanceWindow) -> MaintenanceWindow:
+    """The window disabled, on a schedule that cannot fire: whoever enables it starts nothing."""
+    return replace(window, schedule=CANNOT_FIRE, time_zone="UTC", enabled=False)
+
+
+def armed(window: MaintenanceWindow, at: datetime, duration_hours: int) -> MaintenanceWindow:
+    """The window enabled for one start, with the policy's cutoff.
+
+    The time is sent in UTC: whether a zone would move an `at()` is not documented.
+    """
+    schedule = f"at({at.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
+    return replace(window, schedule=schedule, time_zone="UTC", duration_hours=duration_hours, enabled=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """One execution that a window is prepared for."""
+
+    policy: Policy
+    window: Window
+    release: Release
+    asked: Asked
+    record: WaveRecord
+    manifest: Mapping[str, str]
+    """Where the manifest of each OS product is; empty without a gate."""
+
+    def objects(self, rest: WindowObjects) -> WindowObjects:
+        """The window as the wave needs it, disarmed."""
+        part = WavePart(self.release.id, self.record.wave, self.record.location, self.record.slots)
+        nodes = dict(self.record.slots)
+        tasks, targets = dict(rest.tasks), dict(rest.targets)
+        for slot in slots(self.policy, self.window):
+            if self._scans_group(slot):
+                continue  # which is what it does at rest
+            key, values = target_of(part, slot)
+            targets[slot.name] = replace(rest.targets[slot.name], key=key, values=values)
+            if self.window.installs and nodes.get(slot.name):
+                tasks[slot.name] = self._task(rest.tasks[slot.name], slot)
+        return WindowObjects(disarmed(rest.window), tasks, targets)
+
+    def prefixes(self, objects: WindowObjects) -> frozenset[str] | None:
+        """The log prefixes of the wave's own commands; None: the policy names no bucket for logs, so none is told."""
+        tasks = [objects.tasks[name] for name, nodes in self.record.slots if nodes]
+        if any(task.log_bucket is None for task in tasks):
+            return None
+        return frozenset(task.log_prefix or "" for task in tasks)
+
+    def _scans_group(self, slot: Slot) -> bool:
+        asked = self.asked
+        some = asked.nodes or asked.patch_groups or asked.retry_of
+        return slot.group is not None and not self.window.installs and not some
+
+    def _task(self, rest: WindowTask, slot: Slot) -> WindowTask:
+        kind = self.record.kind
+        task = replace(rest, log_prefix=_log_prefix(rest, self.release, self.record.wave, kind))
+        if kind == "reboot":
+            when = "Always" if reboots(self.window, self.asked) == "always" else "IfPending"
+            parameters = (("When", (when,)),)
+            return replace(
+                task, document=reboot_document.NAME, operation="", reboot_option="", other_parameters=parameters
+            )
+        if kind != "install":
+            return task
+        given = self.manifest.get(slot.product or "")
+        return replace(
+            task,
+            operation="Install",
+            reboot_option="RebootIfNeeded" if reboots_inline(self.window, self.asked) else "NoReboot",
+            other_parameters=((OVERRIDE, (given,)),) if given else (),
+        )
+
+
+def _log_prefix(rest: WindowTask, release: Release, wave: int, kind: Kind) -> str | None:
+    """Where the commands' output goes, dated and of this wave alone: commands are told to be the wave's by it."""
+    if rest.log_prefix is None:
+        return None
+    before = rest.log_prefix.removesuffix(rest.name)  # of apply's: <prefix>/<window>/<slot>
+    within = f"{before}{release.occurrence:%Y/%m/%d}/{release.id}/{wave}-{kind}/"
+    short = hashlib.sha256(rest.name.encode()).hexdigest()[:8]
+    for name in (rest.name, short):
+        if len(within) + len(name) <= LONGEST_PREFIX:
+            return within + name
+    raise ReleaseError(
+        f"expected a log prefix of at most {LONGEST_PREFIX} characters, found {len(within) + len(short)}: shorten"
+        f" logs.prefix or the window's name: {within}"
+    )
+
+
+def reboots(window: Window, asked: Asked) -> str:
+    """Whether nodes reboot: `never`, `if_needed` or `always`, as asked or else as the policy says."""
+    return window.reboot.when if asked.reboot == "policy" else asked.reboot
+
+
+def reboots_inline(window: Window, asked: Asked) -> bool:
+    """Whether the install itself reboots, which AWS does after any install, needed or not."""
+    return reboots(window, asked) == "if_needed" and window.reboot.how == "inline"
+
+
+def reboots_in_waves(window: Window, asked: Asked) -> bool:
+    """Whether reboots are an execution of their own."""
+    return window.installs and reboots(window, asked) != "never" and not reboots_inline(window, asked)
+
+
+def refusal(policy: Policy, task: WindowTask) -> str | None:
+    """Why a task that changes nodes may not be put on a window; None: it may, or it changes nothing."""
+    if task.document == PATCH_DOCUMENT and task.operation == "Scan":
+        return None
+    window = next((one for one in policy.windows if one.name == task.window), None)
+    if window is None or not window.installs:
+        return f"expected an install window of the policy for {_shown(task)}, found {task.window}"
+    if policy.mode == "observe":
+        return f"{_shown(task)} on window {task.window}: the policy's mode is observe, so nothing may install or reboot"
+    return None if task.document == reboot_document.NAME else _install_refusal(policy, window, task)
+
+
+def _install_refusal(policy: Policy, window: Window, task: WindowTask) -> str | None:
+    if (task.document, task.operation) != (PATCH_DOCUMENT, "Install"):
+        return f"expected Scan or Install of {PATCH_DOCUMENT} on window {task.window}, found {_shown(task)}"
+    listed = any(name == OVERRIDE and values and all(values) for name, values in task.other_parameters)
+    if is_gated(policy, window) and not listed:
+        return f"expected a manifest ({OVERRIDE}) for an Install on window {task.window} of production, found none"
+    return None
+
+
+def _shown(task: WindowTask) -> str:
+    return f"{task.operation or 'a run'} of {task.document}"
+
+
+def is_stale(rest: WindowObjects, found: WindowObjects) -> bool:
+    """Whether a window was left open or half way by a release: what `sweep` puts to rest.
+
+    A window that differs from the policy in anything else was changed by others, which a plan shows.
+    """
+    window = found.window
+    opened = window.enabled and not rest.window.enabled
+    once = window.schedule.startswith("at(") and window.schedule != rest.window.schedule
+    return (
+        opened
+        or once
+        or any(map(_changes_nodes, found.tasks.values()))
+        or any(_names_nodes(rest.targets.get(name), target) for name, target in found.targets.items())
+    )
+
+
+def _changes_nodes(task: WindowTask) -> bool:
+    return (task.document, task.operation) != (PATCH_DOCUMENT, "Scan") or bool(task.other_parameters)
+
+
+def _names_nodes(rest: WindowTarget | None, found: WindowTarget) -> bool:
+    if rest is not None and (rest.key, rest.values) == (found.key, found.values):
+        return False
+    return found.key in ("InstanceIds", f"tag:{RELEASE_TAG}")
