@@ -27,7 +27,8 @@ def routes(
         "/lab/clock": {"GET": Route("the lab's time", lambda request: _clock(lab, request))},
         "/lab/clock/advance": {
             "POST": Route(
-                'move the clock on: {"seconds"|"minutes"|"hours"|"days": n} or {"to": "…Z"}',
+                'move the clock on: {"seconds"|"minutes"|"hours"|"days": n} or {"to": "…Z"};'
+                ' "stop": "ended" stops as soon as an execution or an image that is under way has ended',
                 lambda request: _advance(lab, request),
             )
         },
@@ -77,20 +78,47 @@ def _clock(lab: Lab, request: Request) -> Any:
         "rate": rate,
         "pending": len(pending),
         "next": stamp(pending[0].when) if pending else None,
+        "under_way": len(under_way(lab)),
     }
 
 
 def _advance(lab: Lab, request: Request) -> Any:
-    wanted = request.fields(*UNITS, "to")
+    wanted = dict(request.fields(*UNITS, "to", "stop"))
+    stop = wanted.pop("stop", None)
+    if stop not in (None, "ended"):
+        raise Refusal(400, f'stop: expected "ended", found {stop!r}')
     if len(wanted) != 1:
         raise Refusal(400, f"expected exactly one of {[*UNITS, 'to']}, found {sorted(wanted)}")
     [(unit, amount)] = wanted.items()
     lab.clock.run_due()
-    if unit == "to":
-        lab.clock.advance_to(_moment(amount))
+    now = lab.clock.now()
+    until = _moment(amount) if unit == "to" else now + _span(unit, amount, now)
+    if stop is None:
+        lab.clock.advance_to(until)
     else:
-        lab.clock.advance(_span(unit, amount, lab.clock.now()))
+        _advance_until_ended(lab, until)
     return _clock(lab, Request({}, None))
+
+
+def _advance_until_ended(lab: Lab, until: datetime) -> None:
+    """Event by event, until one of the things that are or come under way has ended, at the latest at `until`."""
+    seen = under_way(lab)
+    while (soonest := lab.clock.soonest()) is not None and soonest <= until:
+        lab.clock.advance_to(max(soonest, lab.clock.now()))
+        left = under_way(lab)
+        if seen - left:
+            return
+        seen = left
+    lab.clock.advance_to(until)
+
+
+def under_way(lab: Lab) -> set[str]:
+    """Ids of the executions that run or wait for their turn and of the images that are not available yet."""
+    found: set[str] = set()
+    for location in lab.locations():
+        found |= {*location.running_executions, *location.queued_executions}
+        found |= {image.id for image in location.ec2.amis.values() if image.state == "pending"}
+    return found
 
 
 def _moment(text: Any) -> datetime:
@@ -224,6 +252,7 @@ def _counts(location: Location) -> dict[str, Any]:
         "nodes": len(location.nodes),
         "windows": len(location.windows),
         "executions": len(location.executions),
+        "executions_running": len(location.running_executions) + len(location.queued_executions),
         "commands": len(location.commands),
         "automations": len(location.automations),
         "baselines": sum(not baseline.aws_owned for baseline in location.baselines.values()),

@@ -134,6 +134,13 @@ class Clock:
         with self.lock:
             return sorted(event for event in self._queue if event.action is not None)
 
+    def soonest(self) -> datetime | None:
+        """When the next event happens; None: there is none."""
+        with self.lock:
+            while self._queue and self._queue[0].action is None:
+                heapq.heappop(self._queue)
+            return self._queue[0].when if self._queue else None
+
     def clear(self) -> None:
         """Drop every pending event, as a reset does."""
         with self._wake:

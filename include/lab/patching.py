@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from lab.agent import NodeResult
 from lab.downloads import DownloadError, baseline_override, install_override_list
 from lab.evaluations import Evaluation, OverrideList, Snapshot
+from lab.journal import note_install
 from lab.runs import StepOutcome
 
 if TYPE_CHECKING:
@@ -120,6 +121,15 @@ class PatchStep:
                 failed.update(requested)
                 changes = {}
         node = self.node
+        note_install(
+            self.location,
+            node,
+            command_id=self.run.command.command_id,
+            override="" if self.override is None else self.override.source,
+            requested=[(row.id, row.target) for row in evaluation.rows if row.requested],
+            changes=changes,
+            failed=failed,
+        )
         if changes:
             now = self.lab.clock.now()
             node.packages = self.lab.repositories.install(node.product, node.packages, changes, now)

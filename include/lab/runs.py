@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.agent import NodeResult
 from lab.clock import Event
+from lab.journal import note_boot
 from lab.world import Location, Node
 
 if TYPE_CHECKING:
@@ -202,6 +203,7 @@ def reboot(location: Location, node: Node, then: Callable[[], None] | None = Non
         node.rebooting_until = None
         node.booted_at = clock.now()
         node.pending = frozenset()
+        note_boot(location, node)
         if then is not None:
             then()
         node_reachable(location, node.node_id)

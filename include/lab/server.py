@@ -15,7 +15,7 @@ from wsgiref.handlers import format_date_time
 
 import moto.ssm.urls
 
-from lab import admin_fleet, admin_pages, admin_repositories, substrate, world
+from lab import admin_fleet, admin_journal, admin_pages, admin_repositories, substrate, world
 from lab.admin import Admin
 from lab.calls import CallRecord
 from lab.errors import LabError
@@ -51,6 +51,7 @@ class LabServer:
             {
                 **admin_pages.routes(lab, self.faults, self.calls, self.reset),
                 **admin_fleet.routes(lab),
+                **admin_journal.routes(lab),
                 **admin_repositories.routes(lab),
             },
             lock=lab.clock.lock,

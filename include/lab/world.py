@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lab.automations import Automation
     from lab.commands import Command, CommandInvocation
     from lab.evaluations import Snapshot
+    from lab.journal import Entry
     from lab.repositories import PackageState, Repositories
     from lab.ssm.associations import Association
     from lab.ssm.documents import DocumentHistory
@@ -239,11 +240,13 @@ class Lab:
         self.rules = Rules()
         self.unwritten: defaultdict[str, list[tuple[Command, CommandInvocation]]] = defaultdict(list)
         """Command output that nobody has read yet, by bucket; see `lab.outputs`."""
+        self.journal: list[Entry] = []
+        """What happened to the nodes since the last reset, in order."""
         self.evaluations = Evaluations(self.repositories)
         self.default_account, self.default_region = FIRST_PLACE
 
     def reset(self) -> None:
-        """Begin anew: the same draws again, no rules, no output to write, the repositories as shipped."""
+        """Begin anew: the same draws again, no rules, no journal or output to write, the repositories as shipped."""
         from lab.evaluations import Evaluations
         from lab.repositories import Repositories
 
@@ -251,6 +254,7 @@ class Lab:
         self.default_account, self.default_region = FIRST_PLACE
         self.rules.clear()
         self.unwritten.clear()
+        self.journal.clear()
         if self.repositories.serial:
             self.repositories = Repositories.shipped()
             self.evaluations = Evaluations(self.repositories)
