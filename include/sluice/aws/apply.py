@@ -10,6 +10,7 @@ from sluice.aws import (
     config_rules,
     data_syncs,
     documents,
+    leases,
     patch_groups,
     tags,
     window_targets,
@@ -17,7 +18,7 @@ from sluice.aws import (
     windows,
 )
 from sluice.aws.session import Connection
-from sluice.core.errors import TakeOverError
+from sluice.core.errors import AWSError, LeasedError, TakeOverError
 from sluice.core.policy.objects import (
     BASELINE,
     CONFIG_RULE,
@@ -51,19 +52,60 @@ def apply_plan(
     plan: Plan,
     take_over: tuple[str, ...] = (),
     progress: Progress = lambda step: None,
+    *,
+    operations_bucket: str | None = None,
 ) -> int:
     """Carry out a plan, step by step; how many there were. `progress` hears of each before it is done.
 
+    In `operations_bucket` the windows' leases are looked for, of all windows before anything is changed, and of each
+    again before it is: without one there are none. Raises LeasedError where a release has one.
     Raises TakeOverError, with nothing changed, where the plan needs what `take_over` does not name.
     AWSError stops it where it is: the next plan goes on from there.
     """
     if plan.needs(take_over):
         raise TakeOverError(refusal(plan, take_over))
+    touched = [_window_of(step) for step in plan.steps]
+    for name in dict.fromkeys(filter(None, touched)):
+        _check_lease(connection, operations_bucket, name, "nothing was changed")
     run = _Run(connection, deployment, plan)
-    for step in plan.steps:
+    before: str | None = None
+    for step, window in zip(plan.steps, touched, strict=True):
+        if window and window != before:
+            _check_lease(connection, operations_bucket, window, "stopped before it")
+        before = window
         progress(step)
         run.do(step)
     return len(plan.steps)
+
+
+def _window_of(step: Step) -> str | None:
+    """The window that a step touches, by its name in the policy."""
+    if step.key.noun == WINDOW:
+        return step.key.name
+    part = step.wanted or (step.found.object if step.found else None)
+    return part.window if isinstance(part, WindowTarget | WindowTask) else None
+
+
+def _check_lease(connection: Connection, bucket: str | None, window: str, so: str) -> None:
+    """Raises LeasedError where a release drives the window now.
+
+    That it takes the lease in the moment after this is harmless: a release looks whether its window is as it was
+    prepared before it opens it, and what is done here closes it.
+    """
+    if bucket is None:
+        return
+    try:
+        lease = leases.lease_of(connection, bucket, window)
+    except AWSError as error:
+        if error.code != "NoSuchBucket":  # without the bucket no release can have leased anything
+            raise
+        return
+    if lease is not None and lease.owner and lease.held(connection.now()):
+        raise LeasedError(
+            f"{connection.key}: {so}: expected window {window} to be nobody's, found it leased by the release"
+            f" {lease.owner} until {lease.expires:%Y-%m-%d %H:%M} UTC: let that release end, or halt it, then plan"
+            " again"
+        )
 
 
 def refusal(plan: Plan, take_over: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sluice import cli
 from sluice.aws.apply import apply_plan, refusal
 from sluice.aws.locations import in_each
+from sluice.aws.operations import bucket_of
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.cli import plans
 from sluice.core.errors import SluiceError
@@ -71,7 +72,14 @@ def make_so(
             f"{connection.key}: nothing was changed: AWS is no longer as the plan has it, somebody else is at work"
             " there: look at a new plan"
         )
-    steps = apply_plan(connection, policy.deployment, plan, take_over, partial(plans.announce_step, connection))
+    steps = apply_plan(
+        connection,
+        policy.deployment,
+        plan,
+        take_over,
+        partial(plans.announce_step, connection),
+        operations_bucket=bucket_of(policy, connection) if policy.operations_bucket else None,
+    )
     left = plan_of(connection).pending
     if left:
         names = ", ".join(f"{change.action} {change.key}" for change in left)
