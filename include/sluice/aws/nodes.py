@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sluice.aws.permissions import calls
@@ -11,6 +11,9 @@ from sluice.core.node import Agent, Node
 
 LIVING = ("pending", "running", "stopping", "stopped")
 """States of instances that are not on their way out."""
+
+IDS_AT_ONCE = 50
+"""Ids in a filter: B:InstanceInformationStringFilter takes 100 values, half of that is asked for."""
 
 MANAGED_INSTANCES = "arn:{partition}:ssm:{region}:{account}:managed-instance/*"
 
@@ -34,6 +37,19 @@ def _instances(connection: Connection) -> Iterator[dict[str, Any]]:
 def _information(connection: Connection) -> Iterator[dict[str, Any]]:
     """Agents, those of stopped instances omitted (B:DescribeInstanceInformation)."""
     return connection.pages("ssm", "DescribeInstanceInformation", "InstanceInformationList", MaxResults=50)
+
+
+@calls("ssm:DescribeInstanceInformation")
+def online(connection: Connection, ids: Collection[str]) -> Iterator[str]:
+    """Those of the nodes whose agent is online."""
+    wanted = sorted(ids)
+    for first in range(0, len(wanted), IDS_AT_ONCE):
+        filters = [{"Key": "InstanceIds", "Values": wanted[first : first + IDS_AT_ONCE]}]
+        for one in connection.pages(
+            "ssm", "DescribeInstanceInformation", "InstanceInformationList", Filters=filters, MaxResults=50
+        ):
+            if one["PingStatus"] == "Online":
+                yield one["InstanceId"]
 
 
 @calls("ssm:ListTagsForResource", resources=MANAGED_INSTANCES)

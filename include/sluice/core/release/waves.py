@@ -104,17 +104,14 @@ def tagged(part: WavePart) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
-def target_of(part: WavePart | None, slot: Slot, group_key: str | None = None) -> tuple[str, tuple[str, ...]]:
-    """Key and values of a slot's target while a wave is run: one key, never two.
+def target_of(part: WavePart, slot: Slot) -> tuple[str, tuple[str, ...]]:
+    """Key and values of a slot's target while a wave is run: one key, never two, and only nodes of the wave.
 
-    `group_key` is the tag key of patch groups where the slot may be named by it: a scan of the whole window.
     Nobody's tag where the wave has no node of the slot.
     """
-    nodes = dict(part.slots).get(slot.name, ()) if part else ()
-    if not nodes or part is None:
+    nodes = dict(part.slots).get(slot.name, ())
+    if not nodes:
         return f"tag:{RELEASE_TAG}", (NOBODY,)
-    if group_key and slot.group:
-        return f"tag:{group_key}", (slot.group.name,)
     if len(nodes) <= IDS_AT_MOST:
         return "InstanceIds", nodes
     return f"tag:{RELEASE_TAG}", (tag_value(part.release, slot.name, part.wave),)

@@ -1,0 +1,194 @@
+"""Step 2: whether the release can go through, before anything has changed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sluice.aws import buckets, leases, node_access, node_tags, nodes, operations, recalls, window_schedules, windows
+from sluice.aws.actual import read_actual
+from sluice.aws.locations import Outcome, in_each
+from sluice.aws.session import Connection, Duty
+from sluice.core.doctor import BucketFact
+from sluice.core.errors import AWSError, ReleaseError
+from sluice.core.lease import Lease
+from sluice.core.policy.desired import desired
+from sluice.core.policy.others import Other
+from sluice.core.policy.plan import make_plan
+from sluice.core.release import backup, fit, waves
+from sluice.core.release import preflight as core
+from sluice.core.release.preflight import Access, Facts, Readiness, Running
+from sluice.core.release.recall import with_recalls
+from sluice.core.release.terms import Expected, Kind
+from sluice.evidence import queries
+from sluice.flow.resolve import read_resolved
+from sluice.flow.run import Run, first_answer
+from sluice.flow.sweep import sweep
+
+T = TypeVar("T")
+
+PAST = timedelta(days=120)
+"""How far back durations are looked at: some four months of releases."""
+
+LOGS, MANIFESTS = "the output of commands", "manifests, leases and recorded steps"
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What the release's own duty read and did in a location."""
+
+    swept: tuple[str, ...]
+    expected: tuple[Expected, ...]
+    lease: Lease | None
+
+
+def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
+    """Judge the locations whose nodes were resolved: `{"ready": […], "refused": {location: why}, "warnings": […]}`.
+
+    A location with anything wrong is refused, and stops no other. Raises ReleaseError, with nothing changed but what
+    the sweep put at rest, where none is ready, where the release does not fit before its cutoff, or where something
+    was asked for that is not there.
+    """
+    backup.mode(run.window, run.asked)
+    refused = {place.key: "its nodes could not be resolved" for place in run.locations if place.key not in located}
+    begun = _each(run, located, run.duty, lambda connection: _begin(run, connection))
+    refused |= _failed(begun)
+    own = {one.key: one.value for one in begun if one.value is not None}
+    expected = {one.location.key: one.value.expected for one in begun if one.value is not None}
+    if not refused:
+        _check_nodes(run, expected)
+    judged = _each(run, list(expected), Duty.READER, lambda connection: _judged(run, connection, own[connection.key]))
+    refused |= _failed(judged)
+    found = {one.location.key: one.value for one in judged if one.value is not None}
+    refused |= {key: "; ".join(one.wrong) for key, one in found.items() if one.wrong}
+    ready = [key for key in found if key not in refused]
+    if not ready:
+        raise ReleaseError(core.refusal(refused))
+    warnings = [f"{key}: {text}" for key in ready for text in found[key].warnings]
+    warnings += _fitting(run, {key: expected[key] for key in ready})
+    told = {"ready": ready, "refused": refused, "warnings": warnings}
+    run.record("preflight", told)
+    return told
+
+
+def _each(run: Run, keys: Collection[str], duty: Duty, work: Callable[[Connection], T]) -> list[Outcome[T]]:
+    """The work in each of the run's locations that is among the keys, in the policy's order."""
+    places = [place for place in run.locations if place.key in keys]
+    return in_each(run.connections, places, duty, work) if places else []
+
+
+def _failed(outcomes: Sequence[Outcome[T]]) -> dict[str, str]:
+    return {one.location.key: str(one.error) for one in outcomes if one.error is not None}
+
+
+def _begin(run: Run, connection: Connection) -> _Own:
+    """Put stale windows at rest and take old release tags off; read what was resolved and who drives the window."""
+    swept = sweep(run, connection)
+    if run.window.installs:
+        stale = core.stale_tag(run.window, connection.now())
+        gone = node_tags.clear(connection, core.any_release_of(run.window), stale=stale)
+        if gone:
+            swept = [*swept, f"took the tag of earlier releases off {gone} nodes"]
+    bucket = operations.bucket_of(run.policy, connection)
+    lease = leases.lease_of(connection, bucket, run.window.name)
+    return _Own(tuple(swept), read_resolved(run, connection), lease)
+
+
+def _check_nodes(run: Run, expected: Mapping[str, Sequence[Expected]]) -> None:
+    ids = [one.node for found in expected.values() for one in found]
+    if problem := core.not_found(run.asked.nodes, ids, run.window):
+        raise ReleaseError(problem)
+
+
+def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
+    """A location as the reader sees it."""
+    bucket = operations.bucket_of(run.policy, connection)
+    policy = with_recalls(run.policy, recalls.listed(connection, bucket))
+    actual = read_actual(connection, policy.deployment)
+    wanted = desired(policy, connection.account, connection.region)
+    plan = make_plan(connection.account, connection.region, wanted, actual)
+    facts = Facts(
+        changes=core.relevant(policy, run.window, plan),
+        lease=own.lease,
+        now=connection.now(),
+        buckets=tuple(_buckets(run, connection)),
+        access=tuple(_access(run, connection, own.expected)),
+        running=tuple(_running(run, connection, actual.others)),
+        swept=own.swept,
+    )
+    return core.readiness(policy, run.window, run.release.id, run.release.occurrence, facts)
+
+
+def _buckets(run: Run, connection: Connection) -> Iterator[BucketFact]:
+    yield buckets.look(connection, operations.bucket_of(run.policy, connection), MANIFESTS)
+    if logs := _logs(run, connection):
+        yield buckets.look(connection, logs, LOGS)
+
+
+def _logs(run: Run, connection: Connection) -> str | None:
+    bucket = (run.window.logs or run.policy.logs).bucket
+    return bucket.replace("{account}", connection.account).replace("{region}", connection.region) if bucket else None
+
+
+def _access(run: Run, connection: Connection, expected: Sequence[Expected]) -> Iterator[Access]:
+    """What the nodes that the release reaches may do with the buckets, by profile."""
+    wanted = []
+    if logs := _logs(run, connection):
+        wanted.append(("s3:PutObject", logs, (run.window.logs or run.policy.logs).prefix.strip("/")))
+    if run.gated:
+        wanted.append(("s3:GetObject", operations.bucket_of(run.policy, connection), "manifests/"))
+    reached = {one.node for one in expected if one.reason is None}
+    if not wanted or not reached:
+        return
+    for (profile, hybrid), members in _by_profile(connection, reached).items():
+        if profile is None:
+            yield Access("no profile", members, unknown="their role is AWS's own (Default Host Management)")
+            continue
+        try:
+            yield Access(profile, members, node_access.refused(connection, profile, wanted, hybrid=hybrid))
+        except AWSError as error:
+            yield Access(profile, members, unknown=str(error))
+
+
+def _by_profile(connection: Connection, wanted: Collection[str]) -> dict[tuple[str | None, bool], tuple[str, ...]]:
+    found: dict[tuple[str | None, bool], list[str]] = defaultdict(list)
+    for node in nodes.listed(connection):
+        if node.id in wanted:
+            found[node.profile, node.hybrid].append(node.id)
+    return {key: tuple(members) for key, members in found.items()}
+
+
+def _running(run: Run, connection: Connection, others: Sequence[Other]) -> Iterator[Running]:
+    """Windows of others that AWS will start so that they are open while ours is."""
+    start, end = run.release.occurrence, run.release.occurrence + run.window.duration
+    hours = {one["WindowId"]: one.get("Duration", 24) for one in windows.listed(connection)}
+    for other in others:
+        if other.kind == "window" and other.enabled:
+            since = start - timedelta(hours=hours.get(other.id, 24))
+            times = tuple(window_schedules.upcoming(connection, other.id, since, end))
+            if times:
+                yield Running(other, times)
+
+
+def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> Iterator[str]:
+    """What is not known of whether the release fits. Raises ReleaseError where by its past it does not."""
+    day = run.release.occurrence.date()
+    kind: Kind = "install" if run.window.installs else "scan"
+    past = queries.durations(run.store, run.window.name, day - PAST, day, kind=kind)
+    reached = {key: [one for one in found if one.reason is None] for key, found in expected.items()}
+    lead = timedelta(minutes=run.policy.timing.open_lead_minutes)
+    start = max(run.release.occurrence, first_answer(run.connections, run.locations) + lead)
+    predicted = fit.predict(
+        run.window,
+        waves.split(run.window, run.release.id, reached),
+        {slot: one.high for slot, one in past.items()},
+        start,
+        lead,
+    )
+    if problem := core.too_long(run.window, run.release.occurrence, predicted):
+        raise ReleaseError(problem)
+    if unknown := core.without_past(predicted):
+        yield unknown
