@@ -174,7 +174,7 @@ def decide(facts: Facts) -> Decision:
     return Decision(verdict, rules, needs_approval(facts), facts)
 
 
-def replay(data: Mapping[str, Any]) -> Decision:
+def replay(data: Any) -> Decision:
     """Decide again from a stored decision's facts.
 
     Raises ReleaseError where the text is no stored decision, or where the verdict, a rule or the need of an approval
@@ -187,14 +187,14 @@ def replay(data: Mapping[str, Any]) -> Decision:
     differs = [name for name in ("verdict", "needs_approval", "rules") if now[name] != then.get(name)]
     if differs:
         raise ReleaseError(
-            f"expected the same {', '.join(differs)} from the same facts; the record says {then.get('verdict')}, deciding"
-            f" again says {again.verdict}: the record was altered, or another version of Sluice decided"
+            f"expected the same {', '.join(differs)} from the same facts: the record says {then.get('verdict')},"
+            f" deciding again says {again.verdict}; the record was altered, or another version of Sluice decided"
         )
     return again
 
 
 def needs_approval(facts: Facts) -> bool:
-    """Whether a person has to agree: always for an expedite and for what a person asked for, else as the policy says."""
+    """Whether a person has to agree: to an expedite and to what a person asks for always, else as the policy says."""
     if facts.expedite or facts.ad_hoc:
         return True
     if facts.limits.approval == "first":
