@@ -12,9 +12,12 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sluice.core.errors import Place, PolicyError, PolicyProblem
-from sluice.core.policy.load import Loaded, load_policy
+
+if TYPE_CHECKING:
+    from sluice.core.policy.load import Loaded
 
 VARIABLE = "SLUICE_POLICY"
 
@@ -35,6 +38,8 @@ def read_policy(path: str | None = None, environment: Mapping[str, str] | None =
 
     Raises PolicyError with everything that is wrong, unreadable files included.
     """
+    from sluice.core.policy.load import load_policy  # the models take longer than finding the files: DAGs do that often
+
     variables = os.environ if environment is None else environment
     texts: list[tuple[str, str]] = []
     problems: list[PolicyProblem] = []

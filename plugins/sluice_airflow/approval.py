@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from sluice_airflow.notifiers import PolicyNotifier
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from sluice.core.policy.gate import Approval
+    from sluice.flow.run import Run
 
 
 ANSWER = "answer"
@@ -30,36 +35,164 @@ class PolicyApproval(ApprovalOperator):
 
     def execute(self, context: Context) -> None:
         """Ask, for as long as the policy says: that is known when it starts, not when the DAG is parsed."""
-        from sluice_airflow.policy import policy_of
-
-        self.response_timeout = timedelta(hours=policy_of(context["params"]).gate.approval.hours)
+        self.response_timeout = timedelta(hours=self.asked_for(context).hours)
         super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Judge the answer, then let Airflow go on or skip."""
-        from sluice_airflow.policy import policy_of
-
         chosen = next(iter(event.get("chosen_options") or ()), None)
         responder = event.get("responded_by_user")
         context["ti"].xcom_push(key=ANSWER, value={"option": chosen, "by": responder["name"] if responder else None})
         if chosen == self.APPROVE:
-            approvers = policy_of(context["params"]).gate.approval.approvers
             requester = getattr(context["dag_run"], "triggering_user_name", None)
-            objection = objection_to(responder, requester, approvers)
+            objection = objection_to(
+                responder, requester, self.asked_for(context).approvers, scheduled=self.by_calendar(context)
+            )
             if objection:
                 raise AirflowFailException(objection)
+        self.answered(context, chosen, responder)
         return super().execute_complete(context, event)
+
+    def asked_for(self, context: Context) -> Approval:
+        """What the policy asks for."""
+        from sluice_airflow.policy import policy_of
+
+        return policy_of(context["params"]).gate.approval
+
+    def by_calendar(self, context: Context) -> bool:
+        """Whether nobody asked for the run, so that everybody else is somebody else."""
+        return False
+
+    def answered(self, context: Context, chosen: str | None, responder: Mapping[str, Any] | None) -> None:
+        """An answer counts: what is to be kept of it."""
+
+
+WAITED_FOR = "Sluice {{ params.window or dag.dag_id }}: an approval is waited for"
+WHERE = """\
+{{ dag.dag_id }}, run {{ run_id }}, waits for an approval: in Airflow, under Browse, Required Actions. No answer is a
+rejection."""
+
+TO_APPROVE = """\
+{% set decision = ti.xcom_pull(task_ids="gate") or {} %}\
+{% set manifest = ti.xcom_pull(task_ids="manifest") or {} %}\
+{% set ready = ti.xcom_pull(task_ids="preflight", key="preflight") or {} %}\
+Release **{{ ti.xcom_pull(task_ids="begin", key="release") }}**, \
+{% if dag_run.run_type == "scheduled" %}by the calendar{% else %}\
+asked for by **{{ dag_run.triggering_user_name or "nobody" }}**, who cannot approve it{% endif %}.
+
+{% for product, number in (manifest.products or {}) | dictsort %}- {{ product }}: {{ number }} patches
+{% endfor %}
+{% if params.expedite %}- **Expedited, not soaked: {{ params.expedite | join(", ") }}**, because: {{ params.because }}
+{% endif %}
+{% for line in decision.why or () %}- {{ line }}
+{% endfor %}
+{% for place, why in (ready.refused or {}) | dictsort %}- not in this release: {{ place }}: {{ why }}
+{% endfor %}
+What it installs and which rules hold in full: the logs of `manifest` and `gate`."""
+
+
+class ReleaseApproval(PolicyApproval):
+    """The approval of a production release, between its gate and its backups.
+
+    Skipped, with all that follows, where the gate is closed; not asked where gate and policy want no approval. An
+    expedite, and a run that somebody asks for by hand, always need one. What is answered is kept with the release.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        settings: dict[str, Any] = {
+            "subject": "Release to production?",
+            "body": TO_APPROVE,
+            "notifiers": [PolicyNotifier(subject=WAITED_FOR, text=WHERE)],
+        }
+        super().__init__(**{**settings, **arguments})
+
+    def execute(self, context: Context) -> None:
+        """Ask where it has to be asked, until the window's latest start less the time for backups."""
+        from sluice.flow.gate import record_approval
+
+        from sluice_airflow.failures import told
+        from sluice_airflow.runs import run_of
+
+        with told():
+            run = run_of(context)
+            if not self._needed(run, context):
+                return
+            left = time_to_answer(run, run.connections)
+            if left <= timedelta():
+                record_approval(run, None, None)
+                raise AirflowSkipException("too late to ask: an answer could not come before the window's latest start")
+        self.log.info("an answer is waited for: %s", left)
+        self.response_timeout = left
+        super(PolicyApproval, self).execute(context)
+
+    def _needed(self, run: Run, context: Context) -> bool:
+        """Whether a person is asked. Skips where nothing is to be approved."""
+        decision = context["ti"].xcom_pull(task_ids="gate") or {"verdict": "open", "needs_approval": False}
+        if decision["verdict"] != "open":
+            raise AirflowSkipException(f"the gate is {decision['verdict']}: {'; '.join(map(str, decision['why']))}")
+        if run.asked.dry_run:
+            raise AirflowSkipException("a dry run: it ends before the approval")
+        return bool(decision["needs_approval"] or run.asked.expedite or (run.asked.by and run.gated))
+
+    def asked_for(self, context: Context) -> Approval:
+        """What the window's gate asks for."""
+        from sluice.core.calendar import gate_of
+        from sluice_airflow.runs import named_window, read
+
+        policy = read(context["params"].get("policy"))
+        window = next(one for one in policy.windows if one.name == named_window(context))
+        return gate_of(policy, window).approval
+
+    def by_calendar(self, context: Context) -> bool:
+        """Whether the schedule made the run."""
+        from sluice_airflow.runs import scheduled
+
+        return scheduled(context["dag_run"])
+
+    def answered(self, context: Context, chosen: str | None, responder: Mapping[str, Any] | None) -> None:
+        """Keep the answer; no answer is a rejection."""
+        from sluice.flow.gate import record_approval
+
+        from sluice_airflow.failures import told
+        from sluice_airflow.runs import run_of
+
+        with told():
+            record_approval(run_of(context), chosen if responder else None, responder["name"] if responder else None)
+
+
+BACKUPS_TAKE = timedelta(hours=1)
+"""What is left for images between an answer and the moment at which they have to be there."""
+
+
+def time_to_answer(run: Run, connections: Any) -> timedelta:
+    """How long an answer may take from now, by AWS's clock: the policy's hours, less where the window comes first."""
+    from sluice.core.calendar import gate_of
+    from sluice.core.release.backup import deadline, mode
+    from sluice.flow.run import first_answer
+
+    until: datetime = deadline(run.policy, run.window, run.release.occurrence)
+    if mode(run.window, run.asked) != "off":
+        until -= BACKUPS_TAKE
+    hours = timedelta(hours=gate_of(run.policy, run.window).approval.hours)
+    return min(hours, until - first_answer(connections, run.locations))
 
 
 def objection_to(
-    approver: Mapping[str, Any] | None, requester: str | None, approvers: tuple[str, ...] = ()
+    approver: Mapping[str, Any] | None,
+    requester: str | None,
+    approvers: tuple[str, ...] = (),
+    *,
+    scheduled: bool = False,
 ) -> str | None:
-    """Why an approval does not count; None: it does. `approver` has `id` and `name`, as Airflow knows the user."""
+    """Why an approval does not count; None: it does. `approver` has `id` and `name`, as Airflow knows the user.
+
+    A `scheduled` run was asked for by the calendar, which approves nothing.
+    """
     names = {str(value) for value in (approver or {}).values() if value}
     if not names:
         return "expected an approval by a person, found nobody who gave it: nothing is applied"
     shown = ", ".join(sorted(names))
-    if not requester:
+    if not requester and not scheduled:
         return (
             f"{shown} approved, but who asked for this run is not known, so that they may be the same: nothing is"
             " applied. Trigger the DAG from Airflow's UI or API"
