@@ -29,6 +29,6 @@ def patch(
     return {
         "location": HERE, "node": node, "group": "nonprod-linux", "product": "AMAZON_LINUX_2023", "role": "web",
         "ring": "nonprod", "id": title.partition("-")[0] + ".x86_64", "title": title, "classification": "Security",
-        "severity": "Important", "state": state, "installed": at(1), "operation": "Scan", "at": at(2, 1, 5),
-        "ours": True, **more,
+        "severity": "Important", "state": state, "installed": at(1), "kind": "scan", "other": None, "operation": "Scan",
+        "at": at(2, 1, 5), "ours": True, **more,
     }  # fmt: skip

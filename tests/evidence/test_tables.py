@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from evidence_rows import HERE, at, patch, release
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.core.errors import EvidenceError
@@ -134,6 +134,7 @@ rows = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)  # each writes a file
 @given(rows)
 def test_rows_come_back_as_they_were_whatever_stands_in_them(
     tmp_path_factory: pytest.TempPathFactory, given: list

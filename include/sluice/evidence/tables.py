@@ -20,12 +20,14 @@ from sluice.core.release.terms import Release
 from sluice.evidence.schema import TABLES, Table, Type
 from sluice.evidence.store import Store
 
+MOMENT = pl.Datetime("ms", "UTC")
+
 DTYPES: Mapping[Type, pl.DataType] = {
     Type.TEXT: pl.String(),
     Type.WORD: pl.String(),
     Type.WHOLE: pl.Int64(),
     Type.NUMBER: pl.Float64(),
-    Type.MOMENT: pl.Datetime("ms", "UTC"),
+    Type.MOMENT: MOMENT,
     Type.TRUTH: pl.Boolean(),
 }
 
