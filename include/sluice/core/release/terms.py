@@ -117,6 +117,7 @@ class Reason(StrEnum):
     UNKNOWN_PRODUCT = "OS product unknown"
     EXCEPTED = "excepted"
     NO_TWIN = "no non-production twin that passed"
+    NOTHING = "nothing to request for its OS product"
     NO_BACKUP = "no backup"
     GONE = "gone since it was resolved"
     LOCATION = "location failed"

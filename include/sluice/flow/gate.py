@@ -1,0 +1,337 @@
+"""Step 4: whether production may be installed on; and at the moment of opening, whether it still may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sluice.aws import alarms, calendars, halts, nodes, operations, recalls
+from sluice.aws.actual import read_actual
+from sluice.aws.session import Connection, Duty
+from sluice.core import ledger
+from sluice.core.calendar import gate_of
+from sluice.core.errors import AWSError, ReleaseError
+from sluice.core.ledger import Sighted
+from sluice.core.os_product import covers
+from sluice.core.policy.gate import Gate
+from sluice.core.policy.slots import groups_of, slots
+from sluice.core.release import gate as core
+from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, Seen
+from sluice.core.release.manifest import Manifest
+from sluice.core.release.rights import is_ad_hoc, objections
+from sluice.core.release.terms import Expected, Outcome, Reason
+from sluice.core.release.twins import passed, without_twin
+from sluice.evidence import tables
+from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
+from sluice.flow.resolve import read_resolved
+from sluice.flow.run import Run, first_answer, read_record
+
+RECORD = "decision"
+APPROVAL = "approval"
+APPROVE = "Approve"
+"""The answer that lets a release go on: the standard provider's word."""
+
+RUNNING = (None, Reason.AGENT_LOST)
+"""Reasons of nodes that run, so that their agent should be online; None: it is."""
+
+
+def gate(run: Run, ready: Sequence[str]) -> dict[str, Any]:
+    """Decide, and keep the decision with its facts; one that is open already stays as it is.
+
+    `{"verdict": "open|closed|nothing", "needs_approval": …, "why": […], "admissible": n}`. Raises ReleaseError where
+    the manifest or the nodes are not there yet, AWSError where a location cannot be read.
+    """
+    decision = _recorded(run)
+    if decision is None or decision.verdict != "open":
+        decision = core.decide(_facts(run, ready))
+        run.record(RECORD, decision.as_json())
+        _write_rows(run, decision)
+    return {
+        "verdict": decision.verdict,
+        "needs_approval": decision.needs_approval,
+        "why": list(decision.why),
+        "admissible": decision.facts.admissible,
+    }
+
+
+def record_approval(run: Run, option: str | None, by: str | None) -> None:
+    """Keep a person's answer; `option` None: nobody answered, which is a rejection.
+
+    Raises ReleaseError where the one who asked for the run approves it.
+    """
+    if option == APPROVE and (by is None or by == run.asked.by):
+        raise ReleaseError(
+            f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
+            " opens"
+        )
+    at = first_answer(run.connections, run.locations)
+    run.record(APPROVAL, {"option": option, "by": by, "at": at.isoformat()})
+
+
+def allowed_now(run: Run, connection: Connection) -> str | None:
+    """Why nothing of the release may open in this location at this moment; None: it may.
+
+    What cannot be read is a reason: raises nothing but what a lost connection does.
+    """
+    bucket = operations.bucket_of(run.policy, connection)
+    if run.policy.mode != "release" and run.window.installs:
+        return f"the policy says mode: {run.policy.mode}: nothing may install"
+    if run.asked.dry_run:
+        return "a dry run opens nothing"
+    mark = halts.mark_of(connection, bucket, run.release.id)
+    if mark is not None:
+        return mark
+    if not run.gated:
+        return "; ".join(objections(run.policy, run.window, run.asked, run.release.begun)) or None
+    return _undecided(run) or _changed(run, connection, bucket)
+
+
+def not_admissible(run: Run) -> dict[str, tuple[str, str]]:
+    """Nodes that the gate keeps out: reason and detail by node. Raises ReleaseError where it has not decided."""
+    decision = _recorded(run)
+    if decision is None:
+        raise ReleaseError(f"expected a decision on {run.release.id}, found none: run the step gate first")
+    return {node: (reason, detail) for node, reason, detail in decision.facts.not_admissible}
+
+
+def _recorded(run: Run) -> Decision | None:
+    """The decision, decided again from its facts: an altered record raises ReleaseError."""
+    found = run.recorded(RECORD)
+    return None if found is None else core.replay(found)
+
+
+def _undecided(run: Run) -> str | None:
+    """What is missing of gate and approval."""
+    decision = _recorded(run)
+    if decision is None:
+        return "the gate has not decided"
+    if decision.verdict != "open":
+        return f"the gate is {decision.verdict}: {'; '.join(decision.why)}"
+    answer: Mapping[str, Any] = run.recorded(APPROVAL) or {}
+    if decision.needs_approval and answer.get("option") != APPROVE:
+        return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
+    return None
+
+
+def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
+    """What has changed in a location since the gate decided."""
+    made = _manifest(run)
+    now = connection.now()
+    known = gate_of(run.policy, run.window)
+    resolved = [one for one in read_resolved(run, connection) if one.reason is None]
+    kept_out = not_admissible(run)
+    wanted = [one.node for one in resolved if one.node not in kept_out]
+    recalled = made.recalled(recalls.listed(connection, bucket))
+    facts = Facts(
+        release=run.release.id,
+        window=run.window.name,
+        at=now,
+        mode=run.policy.mode,
+        limits=_limits(known),
+        recalled=tuple(str(one) for one in recalled),
+        calendars=_calendars(connection, known, now),
+        alarms=_alarms(connection, known),
+        freeze=_freeze(run, known, now),
+        online=len(set(nodes.online(connection, wanted))),
+        running=len(wanted),
+    )
+    return "; ".join(core.volatile(_as_at_the_gate(run, facts))) or None
+
+
+def _as_at_the_gate(run: Run, facts: Facts) -> Facts:
+    """Without what this location has not and another one had when the gate decided."""
+    decided = _recorded(run)
+    elsewhere = {
+        one.name for one in (*decided.facts.calendars, *decided.facts.alarms) if one.state != core.MISSING
+    } if decided else set()  # fmt: skip
+
+    def known(found: Sequence[Asking]) -> tuple[Asking, ...]:
+        return tuple(one for one in found if one.state != core.MISSING or one.name not in elsewhere)
+
+    return replace(facts, calendars=known(facts.calendars), alarms=known(facts.alarms))
+
+
+def _facts(run: Run, ready: Sequence[str]) -> Facts:
+    """Everything that the gate decides by, as it is now."""
+    made = _manifest(run)
+    now = first_answer(run.connections, run.locations)
+    known = gate_of(run.policy, run.window)
+    sightings = known_sightings(run, now)
+    expected: list[Expected] = []
+    asked_calendars: list[Asking] = []
+    asked_alarms: list[Asking] = []
+    others: list[str] | None = []
+    for key in ready:
+        with run.connect(key, Duty.READER) as connection:
+            expected += read_resolved(run, connection)
+            asked_calendars += _calendars(connection, known, max(now, run.release.occurrence))
+            asked_alarms += _alarms(connection, known)
+            found = _other_patchers(run, connection, known)
+            others = None if others is None or found is None else others + found
+    reachable = [one for one in expected if one.reason is None]
+    kept_out = _kept_out(run, made, reachable, sightings, now)
+    behind, failed = _behind(run, made, sightings, now)
+    return Facts(
+        release=run.release.id,
+        window=run.window.name,
+        at=now,
+        mode=run.policy.mode,
+        limits=_limits(known),
+        items=tuple(_covered(made)),
+        recalled=tuple(str(one) for one in made.recalled(recalls_of(run, ready))),
+        not_found=tuple(word for word in made.not_found if word in run.asked.expedite),
+        behind=len(behind),
+        behind_failed=failed,
+        evidence=_evidence(run, sightings, reachable),
+        calendars=tuple(asked_calendars),
+        alarms=tuple(asked_alarms),
+        freeze=_freeze(run, known, run.release.occurrence),
+        online=len(reachable),
+        running=sum(one.reason in RUNNING for one in expected),
+        ticket=run.asked.change_ticket,
+        others=None if others is None else tuple(others),
+        objections=objections(run.policy, run.window, run.asked, run.release.begun),
+        ad_hoc=is_ad_hoc(run.asked),
+        expedite=run.asked.expedite,
+        because=run.asked.because,
+        released=_released(run),
+        admissible=len(reachable) - len(kept_out),
+        not_admissible=tuple((node, *why) for node, why in sorted(kept_out.items())),
+    )
+
+
+def _manifest(run: Run) -> Manifest:
+    found = read_manifest(run)
+    if found is None:
+        raise ReleaseError(f"expected a manifest of {run.release.id}, found none: run the step manifest first")
+    return found
+
+
+def _limits(known: Gate) -> Limits:
+    return Limits(
+        success_percent=known.success_percent,
+        evidence_hours=known.evidence_hours,
+        agents_percent=known.agents_percent,
+        change_ticket=known.change_ticket,
+        refuse_other_patchers=known.refuse_other_patchers,
+        approval=known.approval.needed,
+        approval_first=known.approval.first,
+    )
+
+
+def _covered(made: Manifest) -> list[Covered]:
+    return [Covered(str(item.key), item.covered, item.started, item.days) for item in made.items]
+
+
+def _kept_out(
+    run: Run, made: Manifest, reachable: Sequence[Expected], sightings: Sequence[Sighted], now: datetime
+) -> dict[str, tuple[str, str]]:
+    """Nodes without a twin, and those that nothing is requested for."""
+    own = slots(run.policy, run.window)
+    product_of = {slot.name: slot.product or "" for slot in own}
+    kept_out = without_twin(run.policy, own, reachable, passed(sightings, now), now)
+    for one in reachable:
+        product = product_of.get(one.slot or "", "")
+        if not made.of(product):
+            kept_out.setdefault(one.node, (str(Reason.NOTHING), product))
+    return kept_out
+
+
+def _behind(run: Run, made: Manifest, sightings: Sequence[Sighted], now: datetime) -> tuple[list[str], tuple[str, ...]]:
+    """The nodes of the rings before with the release's products, and those on which something failed."""
+    rings = _rings_before(run)
+    wanted = [product for product in made.products if made.of(product)]
+    rows = [
+        row
+        for row in sightings
+        if row.ring in rings and any(covers(product, row.product) for product in wanted)
+    ]  # fmt: skip
+    failures = ledger.failing(rows, now)
+    failed = tuple(f"{node} ({', '.join(failures[node][:3])})" for node in sorted(failures))
+    return sorted({row.node for row in rows}), failed
+
+
+def _rings_before(run: Run) -> dict[str, str]:
+    """The rings that this window's rings take patches from."""
+    names = [ring.name for ring in run.policy.rings]
+    own = {group.ring for group in groups_of(run.policy, run.window)}
+    return {names[names.index(name) - 1]: name for name in names if name in own and names.index(name)}
+
+
+def _evidence(run: Run, sightings: Sequence[Sighted], reachable: Sequence[Expected]) -> tuple[Seen, ...]:
+    """When each ring before, and each location's part of the release, was looked at last."""
+    last_of_ring: dict[str | None, datetime] = {}
+    last_of_node: dict[str, datetime] = {}
+    for row in sightings:
+        last_of_ring[row.ring] = max(row.until, last_of_ring.get(row.ring, row.until))
+        last_of_node[row.node] = max(row.until, last_of_node.get(row.node, row.until))
+    found = [Seen(f"ring {ring}", last_of_ring.get(ring)) for ring in _rings_before(run)]
+    for location in sorted({one.location for one in reachable}):
+        looks = [last_of_node[one.node] for one in reachable if one.location == location and one.node in last_of_node]
+        found.append(Seen(location, max(looks, default=None)))
+    return tuple(found)
+
+
+def _calendars(connection: Connection, known: Gate, at: datetime) -> tuple[Asking, ...]:
+    return tuple(Asking(name, connection.key, calendars.state(connection, name, at)) for name in known.calendars)
+
+
+def _alarms(connection: Connection, known: Gate) -> tuple[Asking, ...]:
+    if not known.alarms:
+        return ()
+    found = alarms.states(connection, known.alarms)
+    return tuple(Asking(name, connection.key, state) for name, state in found.items())
+
+
+def _freeze(run: Run, known: Gate, at: datetime) -> str | None:
+    """The freeze on that day, in the window's time zone."""
+    day = at.astimezone(run.window.zone).date()
+    for freeze in known.freezes:
+        if freeze.first <= day <= freeze.last:
+            return f"nothing is released from {freeze.first} to {freeze.last}: {freeze.because}"
+    return None
+
+
+def _other_patchers(run: Run, connection: Connection, known: Gate) -> list[str] | None:
+    """What else patches the release's groups there; None: it could not be read."""
+    if not known.refuse_other_patchers:
+        return []
+    try:
+        others = read_actual(connection, run.policy.deployment).others
+    except AWSError:
+        return None
+    groups = [group.name for group in groups_of(run.policy, run.window)]
+    found = [one for one in others if one.enabled and (one.is_patch_policy or (one.patches and one.groups(groups)))]
+    return [f"{one.kind} {one.id} ({one.name}) in {connection.key}" for one in found]
+
+
+def _released(run: Run) -> int:
+    """How many releases of the window have patched something."""
+    done = 0
+    for key in run.store.keys(f"releases/{run.window.name}-"):
+        release, _, name = key.removeprefix("releases/").partition("/")
+        if name == "outcome.json" and release != run.release.id:
+            outcome = read_record(run.store, release, "outcome") or {}
+            done += outcome.get("outcome") in (Outcome.RELEASED, Outcome.PARTIAL) and _is_of(release, run.window.name)
+    return done
+
+
+def _is_of(release: str, window: str) -> bool:
+    """Whether it is this window's: another one's name may begin with the same."""
+    return release.rsplit("-", 2)[0] == window
+
+
+def _write_rows(run: Run, decision: Decision) -> None:
+    rows = [
+        {
+            "at": decision.facts.at,
+            "verdict": decision.verdict,
+            "rule": rule.name,
+            "result": rule.held,
+            "why": rule.because,
+        }
+        for rule in decision.rules
+    ]
+    tables.write(run.store, "gate_decisions", run.release, "all", rows)
