@@ -20,6 +20,14 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
     return list(connection.pages("ssm", "DescribeMaintenanceWindows", "WindowIdentities", MaxResults=100))
 
 
+@calls("ssm:DescribeMaintenanceWindows")
+def called(connection: Connection, name: str) -> list[str]:
+    """The ids of the windows with a name, which AWS does not keep unique."""
+    named = [{"Key": "Name", "Values": [name]}]  # AWS answers with names that begin so, too
+    found = connection.pages("ssm", "DescribeMaintenanceWindows", "WindowIdentities", Filters=named, MaxResults=100)
+    return sorted(one["WindowId"] for one in found if one["Name"] == name)
+
+
 @calls("ssm:GetMaintenanceWindow", resources=WINDOWS)
 def read(connection: Connection, window_id: str) -> MaintenanceWindow:
     """A window by id."""

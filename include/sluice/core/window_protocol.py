@@ -50,6 +50,8 @@ class Times:
     """What has not begun so long after its time does not begin any more."""
     latest: datetime | None = None
     """It opens at the latest then, by the policy; None: while it fits."""
+    watched: bool = False
+    """Whether AWS starts it on the window's own schedule, and the window is not touched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,6 @@ class Choose:
     """Write down the time; whoever comes first chooses it for all."""
 
     opening: Opening
-    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +222,8 @@ def decide(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, k
 def _first(seen: Seen, now: datetime, times: Times, kind: Kind) -> Move:
     if seen.blocked:
         return Finish(seen.blocked.verdict, seen.blocked.reason)
+    if times.watched:
+        return Choose(Opening(times.start, 0))
     found = opening(times, kind, now)
     if found is None:
         return Finish(
@@ -245,7 +248,7 @@ def _already_started(record: WaveRecord, seen: Seen, times: Times) -> Move | Non
     if stray := _stray(record, seen, times):
         return _cancelled(
             stray,
-            f"the window was started at {_clock(stray.start)}, and not at its time {_clock(_time_of(record))}:"
+            f"the window was started at {_clock(stray.start)}, and not at its time {_clock(record.time)}:"
             " somebody enabled it",
         )
     found = _at_its_time(record, seen, times)
@@ -260,13 +263,13 @@ def _read_back(record: WaveRecord, seen: Seen) -> Move | None:
     if record.sent and seen.window == "armed":
         return Trust()
     if record.sent and seen.window == "misarmed":
-        at = _clock(_time_of(record))
+        at = _clock(record.time)
         return Close("failed", f"the window was opened for {at}, and AWS names another time or none for it")
     return None
 
 
 def _past_its_time(record: WaveRecord, now: datetime, times: Times) -> Move | None:
-    at = _time_of(record)
+    at = record.time
     if now < at:
         return None
     if record.sent and now < at + times.grace:
@@ -276,14 +279,14 @@ def _past_its_time(record: WaveRecord, now: datetime, times: Times) -> Move | No
 
 def _towards_opening(record: WaveRecord, seen: Seen, now: datetime) -> Move:
     if any(not one.final for one in seen.executions):
-        return Wait(min(_time_of(record), now + AGAIN), "another execution of the window is running")
+        return Wait(min(record.time, now + AGAIN), "another execution of the window is running")
     if seen.window != "prepared":
         return Prepare()
     return Arm() if record.sent else Announce()
 
 
 def _open(record: WaveRecord, seen: Seen, now: datetime, times: Times) -> Move:
-    at = _time_of(record)
+    at = record.time
     if found := _at_its_time(record, seen, times):
         return Follow(found)
     if seen.blocked and seen.blocked.verdict == "halted":
@@ -336,7 +339,7 @@ def _not_the_waves(record: WaveRecord, found: Execution) -> str | None:
 
 def _at_its_time(record: WaveRecord, seen: Seen, times: Times) -> Execution | None:
     """The execution that began at the wave's time."""
-    at = _time_of(record)
+    at = record.time
     return next((one for one in seen.executions if at - SOON <= one.start <= at + times.grace), None)
 
 
@@ -345,14 +348,8 @@ def _stray(record: WaveRecord, seen: Seen, times: Times) -> Execution | None:
     if scans(record.kind):
         return None
     own = [one for one in seen.executions if one.ours]
-    at = _time_of(record)
+    at = record.time
     return next((one for one in own if not at - SOON <= one.start <= at + times.grace), None)
-
-
-def _time_of(record: WaveRecord) -> datetime:
-    if record.at is None:
-        raise AssertionError(f"a record that is {record.step} without a time: {record}")
-    return record.at
 
 
 def _whole_minutes(moment: datetime) -> datetime:

@@ -96,6 +96,13 @@ class WaveRecord(Plain):
         return tuple(sorted(node for _, nodes in self.slots for node in nodes))
 
     @property
+    def time(self) -> datetime:
+        """Its time, once there is one."""
+        if self.at is None:
+            raise AssertionError(f"a record that is {self.step} without a time: {self}")
+        return self.at
+
+    @property
     def counts(self) -> dict[str, int]:
         """Nodes by what came of them."""
         good = sum(one.status == SUCCESS for one in self.results)

@@ -1,0 +1,166 @@
+"""What a worker sees of its wave in one location: nodes, window, executions, and what forbids to open. Reads only."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TypeAlias
+
+from sluice.aws import executions, halts, patch_states
+from sluice.aws.session import Connection
+from sluice.core.calendar import occurrences
+from sluice.core.policy.slots import slots
+from sluice.core.release.terms import Kind
+from sluice.core.window_objects import Wave, WindowObjects, armed, reboots
+from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, scans
+from sluice.core.window_record import WaveRecord
+from sluice.flow.admit import read_part
+from sluice.flow.execution import Looked, look_at
+from sluice.flow.records import read_record
+from sluice.flow.run import Run
+from sluice.flow.window import Found, OwnWindow
+
+Slots: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
+"""Slots by name, and their nodes."""
+
+
+class Sight:
+    """One wave in one location, as it is."""
+
+    def __init__(self, run: Run, connection: Connection, location: str, wave: int, kind: Kind) -> None:
+        self.run = run
+        self.connection = connection
+        self.location = location
+        self.wave = wave
+        self.kind = kind
+        self.own = OwnWindow(run.policy, run.window, connection)
+        self.looked: dict[str, Looked] = {}
+        """Executions that were looked at, by id."""
+
+    @cached_property
+    def times(self) -> Times:
+        """When it may happen."""
+        return times_of(self.run, self.wave, self.kind)
+
+    def seen(self, record: WaveRecord | None, now: datetime) -> Seen:
+        """What the next move depends on, and no more: each look costs calls."""
+        if record is None:
+            return Seen(blocked=self._blocked())
+        if record.step == "closing":
+            return Seen("rest" if record.watched else self._window_state(record, now))
+        found = self._executions(record)
+        if record.step in ("planned", "arming"):
+            return Seen(self._window_state(record, now), found, self._blocked())
+        return Seen("other", found, self._halted())
+
+    def wanted(self, record: WaveRecord) -> WindowObjects:
+        """The window as the wave needs it, disarmed."""
+        return self._wave(record).objects(self.own.rest)
+
+    @cached_property
+    def admitted(self) -> Slots:
+        """The nodes of the wave here."""
+        part = read_part(self.run, self.connection, self.location, self.wave)
+        return part.slots if part else ()
+
+    def slots(self) -> Slots:
+        """Slots and nodes that this execution is for."""
+        if self.kind == "install" and self.run.gated:
+            return tuple((slot, nodes) for slot, nodes in self.admitted if self._products[slot] in self._manifest)
+        if self.kind == "rescan":
+            before = read_record(self.run, self.connection, self.wave, "reboot")
+            return before.slots if before and before.execution else ()
+        if self.kind == "reboot" and reboots(self.run.window, self.run.asked) != "always":
+            return self._pending()
+        return self.admitted
+
+    def _pending(self) -> Slots:
+        """The nodes that wait for a reboot."""
+        nodes = [node for _, members in self.admitted for node in members]
+        states = patch_states.of_nodes(self.connection, nodes)
+        pending = {one.node for one in states if one.installed_pending_reboot}
+        found = ((slot, tuple(node for node in members if node in pending)) for slot, members in self.admitted)
+        return tuple((slot, members) for slot, members in found if members)
+
+    def _executions(self, record: WaveRecord) -> tuple[Execution, ...]:
+        """The window's executions since the time was chosen; where one is followed, only that."""
+        since = min(record.chosen, record.at or record.chosen) - SOON
+        prefixes = self._wave(record).prefixes(self.wanted(record))
+        found = []
+        for one in executions.since(self.connection, record.window_id, since):
+            if record.execution in (None, one["WindowExecutionId"]):
+                looked = look_at(self.connection, one, prefixes)
+                self.looked[looked.execution.id] = looked
+                found.append(looked.execution)
+        return tuple(found)
+
+    def _window_state(self, record: WaveRecord, now: datetime) -> WindowState:
+        found = self.own.found()
+        if found.objects == self.own.rest:
+            return "rest"
+        if record.step == "closing":
+            return "other"
+        wanted = self.wanted(record)
+        if (found.objects.tasks, found.objects.targets) != (wanted.tasks, wanted.targets):
+            return "other"
+        return "prepared" if found.objects.window == wanted.window else self._open_state(found, record, now)
+
+    def _open_state(self, found: Found, record: WaveRecord, now: datetime) -> WindowState:
+        at = record.time
+        if found.objects.window != armed(self.own.rest.window, at, record.duration_hours):
+            return "other"
+        return "armed" if now >= at or found.coming == at else "misarmed"
+
+    def _halted(self) -> Blocked | None:
+        why = halts.mark_of(self.connection, self.own.bucket, self.run.release.id)
+        return Blocked("halted", why) if why else None
+
+    def _blocked(self) -> Blocked | None:
+        if halted := self._halted():
+            return halted
+        if scans(self.kind):
+            return None
+        from sluice.flow.gate import allowed_now
+
+        why = allowed_now(self.run, self.connection)
+        return Blocked("held", why) if why else None
+
+    def _wave(self, record: WaveRecord) -> Wave:
+        run = self.run
+        manifest = self._manifest if self.kind == "install" and run.gated else {}
+        return Wave(run.policy, run.window, run.release, run.asked, record, manifest)
+
+    @cached_property
+    def _products(self) -> dict[str, str]:
+        return {slot.name: slot.product or "" for slot in slots(self.run.policy, self.run.window)}
+
+    @cached_property
+    def _manifest(self) -> dict[str, str]:
+        """Where the manifest of each OS product is that the release requests something of."""
+        from sluice.flow.manifest import override_list
+
+        found = {product: override_list(self.run, self.connection, product) for product in set(self._products.values())}
+        return {product: url for product, url in found.items() if url}
+
+
+def times_of(run: Run, wave: int, kind: Kind) -> Times:
+    """When an execution of the release may happen. Later waves, reboots and their scans follow as they fit."""
+    window, start = run.window, run.release.occurrence
+    minutes = window.latest_start_minutes if wave == 1 and kind in ("scan", "install") else None
+    return Times(
+        start=start,
+        end=start + window.duration,
+        cutoff_hours=window.cutoff_hours,
+        lead=timedelta(minutes=run.policy.timing.open_lead_minutes),
+        grace=timedelta(minutes=run.policy.timing.start_grace_minutes),
+        latest=None if minutes is None else start + timedelta(minutes=minutes),
+        watched=_starts_by_itself(run, kind),
+    )
+
+
+def _starts_by_itself(run: Run, kind: Kind) -> bool:
+    """Whether AWS starts it on the window's own schedule: a native scan at a time that the schedule has."""
+    if run.window.trigger != "native" or kind != "scan":
+        return False
+    start = run.release.occurrence
+    return any(occurrences(run.policy, run.window, start, start + timedelta(seconds=1)))
