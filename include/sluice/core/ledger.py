@@ -191,7 +191,7 @@ def failing(sightings: Iterable[Sighted], at: datetime) -> dict[str, tuple[str, 
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in sorted((one for one in sightings if one.at <= at), key=lambda one: (one.at, one.until)):
         if row.shown == "failed":
-            found[row.node][row.id] = _title(row) or row.id
+            found[row.node][row.id] = title_of(row) or row.id
         elif row.shown in ("installed", "pending_reboot"):
             found[row.node].pop(row.id, None)
     return {node: tuple(sorted(failed.values())) for node, failed in found.items() if failed}
@@ -231,15 +231,15 @@ class _Package:
         self._first: dict[str, datetime] = {}
         for row in self._rows:
             moment = history.since(row)
-            self._first[_title(row)] = min(moment, self._first.get(_title(row), moment))
+            self._first[title_of(row)] = min(moment, self._first.get(title_of(row), moment))
 
     def entries(self) -> Iterator[Entry]:
         """One for each version that the ring before has shown."""
-        for title in dict.fromkeys(_title(row) for row in self._own):
+        for title in dict.fromkeys(title_of(row) for row in self._own):
             yield self._entry(title)
 
     def _entry(self, title: str) -> Entry:
-        rows = [row for row in self._own if _title(row) == title]
+        rows = [row for row in self._own if title_of(row) == title]
         severity = max((severity_of(row) for row in rows), key=self._days)
         days = self._days(severity)
         sightings = list(self._sightings(title))
@@ -286,7 +286,7 @@ class _Package:
         """What each node of the ring before said of one version, also by showing an older one later."""
         had: dict[str, set[str]] = defaultdict(set)
         for row in self._own:
-            shown, other = row.shown, _title(row)
+            shown, other = row.shown, title_of(row)
             if shown is None:
                 continue
             if other == title:
@@ -319,7 +319,7 @@ class _Package:
         for row in self._own:
             if row.shown != "installed":
                 continue
-            other = _title(row)
+            other = title_of(row)
             if other != title and title in had[row.node] and not self._is_older(other, title, had[row.node]):
                 found.add(other)
             had[row.node].add(other)
@@ -334,19 +334,21 @@ class _Package:
         dropped: datetime | None = None
         last: datetime | None = None
         for row in self._rows:
-            if _title(row) == title:
+            if title_of(row) == title:
                 offered[row.node] = row.at
                 last = row.until if row.shown in ("missing", "failed") else row.at
-            elif row.node in offered and self._first[_title(row)] < self._first[title]:
+            elif row.node in offered and self._first[title_of(row)] < self._first[title]:
                 if row.shown != "pending_reboot" and title not in self._installed_on(row.node, row.at):
                     dropped = row.at
         return dropped is not None and last is not None and dropped > last
 
     def _installed_on(self, node: str, before: datetime) -> set[str]:
-        return {_title(row) for row in self._rows if row.node == node and row.at < before and row.shown == "installed"}
+        return {
+            title_of(row) for row in self._rows if row.node == node and row.at < before and row.shown == "installed"
+        }
 
 
-def _title(row: Sighted) -> str:
+def title_of(row: Sighted) -> str:
     """What tells versions apart: the KB is the patch on Windows."""
     return "" if row.windows else row.title
 

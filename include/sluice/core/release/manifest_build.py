@@ -194,7 +194,7 @@ class _Product:
         )
 
     def _key(self, row: Sighted) -> PatchKey:
-        return PatchKey(self.product, row.id, "" if row.windows else row.title)
+        return PatchKey(self.product, row.id, ledger.title_of(row))
 
 
 def _item(entry: Entry, covered: Cover) -> Item:
