@@ -36,10 +36,10 @@ def renew(connection: Connection, bucket: str, lease: Lease, *, expires: datetim
     return wanted
 
 
-def release(connection: Connection, bucket: str, lease: Lease) -> None:
-    """Give a lease back. Raises LostError where it is not the caller's any more."""
+def release(connection: Connection, bucket: str, lease: Lease, *, until: datetime | None = None) -> None:
+    """Give a lease back, now or from `until` on. Raises LostError where it is not the caller's any more."""
     found = _own(connection, bucket, lease)
-    put_lease(connection, bucket, _key(lease.window), encoded(leases.released(lease).as_json()), was=found)
+    put_lease(connection, bucket, _key(lease.window), encoded(leases.released(lease, until).as_json()), was=found)
 
 
 def confirm(connection: Connection, bucket: str, lease: Lease) -> None:

@@ -58,6 +58,9 @@ def renewed(found: Lease, *, expires: datetime) -> Lease:
     return replace(found, expires=max(expires, found.expires))
 
 
-def released(found: Lease) -> Lease:
-    """The lease as nobody's; its token stays."""
-    return replace(found, owner=None)
+def released(found: Lease, until: datetime | None = None) -> Lease:
+    """The lease as nobody's, or from `until` on: a call that opens the window may be on its way until then.
+
+    Its token stays.
+    """
+    return replace(found, owner=None) if until is None else replace(found, expires=min(found.expires, until))

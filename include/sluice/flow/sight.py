@@ -16,6 +16,8 @@ from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, W
 from sluice.core.window_record import WaveRecord
 from sluice.flow.admit import read_part
 from sluice.flow.execution import Looked, look_at
+from sluice.flow.gate import allowed_now
+from sluice.flow.manifest import override_list
 from sluice.flow.records import read_record
 from sluice.flow.run import Run
 from sluice.flow.window import Found, OwnWindow
@@ -120,8 +122,6 @@ class Sight:
             return halted
         if scans(self.kind):
             return None
-        from sluice.flow.gate import allowed_now
-
         why = allowed_now(self.run, self.connection)
         return Blocked("held", why) if why else None
 
@@ -137,8 +137,6 @@ class Sight:
     @cached_property
     def _manifest(self) -> dict[str, str]:
         """Where the manifest of each OS product is that the release requests something of."""
-        from sluice.flow.manifest import override_list
-
         found = {product: override_list(self.run, self.connection, product) for product in set(self._products.values())}
         return {product: url for product, url in found.items() if url}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from sluice.aws import leases, tags, window_targets, window_tasks, windows
 from sluice.aws.operations import bucket_of
@@ -40,21 +41,29 @@ class OwnWindow:
         self.connection = connection
         self.bucket = bucket_of(policy, connection)
         self.rest = at_rest(policy, window, connection.account, connection.region)
-        self._id = ""
 
     @property
     def id(self) -> str:
         """Its id. Raises ReleaseError unless there is one window of its name that is the deployment's."""
-        if not self._id:
-            name = object_name(self.policy.deployment, self.window.name)
-            own = [one for one in windows.called(self.connection, name) if self._is_own(one)]
-            if len(own) != 1:
-                raise ReleaseError(
-                    f"{self.connection.key}: expected one window {name} of deployment {self.policy.deployment}, found"
-                    f" {len(own)}: run `python -m sluice plan`, and apply what it shows"
-                )
-            self._id = own[0]
-        return self._id
+        if len(self._ids) != 1:
+            raise ReleaseError(
+                f"{self.connection.key}: expected one window {self._name} of deployment {self.policy.deployment}, found"
+                f" {len(self._ids)}: run `python -m sluice plan`, and apply what it shows"
+            )
+        return self._ids[0]
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was ever applied here."""
+        return bool(self._ids)
+
+    @property
+    def _name(self) -> str:
+        return object_name(self.policy.deployment, self.window.name)
+
+    @cached_property
+    def _ids(self) -> list[str]:
+        return [one for one in windows.called(self.connection, self._name) if self._is_own(one)]
 
     def _is_own(self, window_id: str) -> bool:
         found = tags.read(self.connection, "MaintenanceWindow", window_id)
