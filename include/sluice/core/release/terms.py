@@ -121,6 +121,9 @@ class Reason(StrEnum):
     NO_BACKUP = "no backup"
     GONE = "gone since it was resolved"
     LOCATION = "location failed"
+    NOT_OPENED = "its wave was not opened"
+    NOT_INVOKED = "its execution did not reach it"
+    NOT_VERIFIED = "no result of this release's was reported"
 
 
 @dataclass(frozen=True, slots=True)
