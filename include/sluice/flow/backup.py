@@ -16,7 +16,7 @@ from sluice.aws.session import Connection
 from sluice.core.errors import AWSError
 from sluice.core.release import backup as core
 from sluice.core.release.backup import Pace, Standing
-from sluice.flow import resolve
+from sluice.flow import gate, resolve
 from sluice.flow.run import Run
 
 STEP = "backup"
@@ -94,11 +94,7 @@ def outcome(run: Run, connection: Connection) -> Standing | None:
 
 def kept_out(run: Run) -> Mapping[str, tuple[str, str]]:
     """Reason and detail of the nodes that the gate does not admit; none where no gate stands before the window."""
-    if not run.gated:
-        return {}
-    from sluice.flow import gate
-
-    return gate.not_admissible(run)
+    return gate.not_admissible(run) if run.gated else {}
 
 
 def rows(location: str, found: Standing) -> list[dict[str, Any]]:

@@ -143,7 +143,10 @@ def standing(
     said: str = "",
 ) -> Standing:
     """Where a backup stands, from the images that are there; `refused` are the nodes that EC2 makes no image of."""
-    found = {image.node: image for image in images}
+    found: dict[str, Image] = {}
+    for image in images:  # a person may have copied one with its tags: any that is available will do
+        if image.node not in found or found[image.node].state != "available":
+            found[image.node] = image
     available: dict[str, str] = {}
     pending: list[str] = []
     failed: dict[str, str] = {}

@@ -26,11 +26,6 @@ class Fit:
     unknown: tuple[str, ...]
     """Slots without past durations, sorted: the end is at least what is said, and may be later."""
 
-    @property
-    def end(self) -> datetime | None:
-        """When the last wave is expected to end; None: there are no nodes."""
-        return self.wave_ends[-1] if self.wave_ends else None
-
 
 def at_once(concurrency: str, nodes: int) -> int:
     """How many of so many nodes MaxConcurrency lets run at a time: a share is rounded down, and at least one."""
