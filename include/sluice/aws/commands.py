@@ -25,13 +25,18 @@ def read(connection: Connection, command_id: str) -> dict[str, Any]:
 
 
 @calls("ssm:ListCommandInvocations")  # IAM knows no resource for it
-def invocations(connection: Connection, command_id: str, *, status: str | None = None) -> list[dict[str, Any]]:
-    """A command's invocations, one a node, as CommandInvocation, all pages; with a `status` only those that have it."""
-    filters = {"Filters": [{"key": "Status", "value": status}]} if status else {}
+def invocations(
+    connection: Connection, command_id: str, *, status: str | None = None, details: bool = False
+) -> list[dict[str, Any]]:
+    """A command's invocations, one a node, as CommandInvocation, all pages; with a `status` only those that have it.
+
+    With `details` each has its steps, as CommandPlugin: when they ran and what they ended with.
+    """
+    more: dict[str, Any] = {"Filters": [{"key": "Status", "value": status}]} if status else {}
+    if details:
+        more["Details"] = True
     operation = "ListCommandInvocations"
-    return list(
-        connection.pages("ssm", operation, "CommandInvocations", CommandId=command_id, MaxResults=50, **filters)
-    )
+    return list(connection.pages("ssm", operation, "CommandInvocations", CommandId=command_id, MaxResults=50, **more))
 
 
 @calls("ssm:CancelCommand")  # IAM knows no resource for it: any command of the account
