@@ -210,6 +210,40 @@ def test_a_scanner_cannot_turn_a_scan_into_an_install(member: Stack) -> None:
     }
 
 
+def test_a_scanner_tags_nodes_without_a_patch_group_with_the_release_and_no_others(member: Stack) -> None:
+    role = member.role("sluice-scanner")
+    release = {"aws__TagKeys": "sluice:release"}
+    machine = f"arn:aws:ssm:eu-west-3:{ACCOUNT}:managed-instance/mi-0123456789abcdef0"
+    for action, node in (
+        ("ec2:CreateTags", NODE),
+        ("ec2:DeleteTags", NODE),
+        ("ssm:AddTagsToResource", machine),
+        ("ssm:RemoveTagsFromResource", machine),
+    ):
+        assert role.may(action, node, **release)
+        assert not role.may(action, node, **release, aws__ResourceTag___PatchGroup="prod-linux")
+        assert not role.may(action, node, aws__TagKeys="Patch Group")
+        assert not role.may(action, node)
+
+
+def test_every_duty_that_works_on_windows_reads_what_a_release_looks_at(member: Stack) -> None:
+    bucket = f"arn:aws:s3:::sluice-operations-{ACCOUNT}-eu-west-3"
+    for duty in ("reader", "scanner", "nonprod-installer", "prod-installer", "halter", "policy-applier"):
+        role = member.role(f"sluice-{duty}")
+        assert role.may("s3:GetObject", f"{bucket}/leases/install-nonprod.json")
+        assert role.may("s3:ListBucket", bucket)
+        assert role.may("ssm:DescribeInstancePatchStates", NODE)
+        assert role.may("ssm:DescribeMaintenanceWindowExecutions", WINDOW)
+        assert role.may("ec2:DescribeInstances", "*")
+
+
+def test_only_the_reader_looks_at_the_logs_buckets_and_at_iam(member: Stack) -> None:
+    logs = f"arn:aws:s3:::sluice-logs-{ACCOUNT}-eu-west-3"
+    for name, role in member.roles():
+        assert role.may("s3:GetBucketPolicy", logs) == (name == "sluice-reader"), name
+        assert ("iam:SimulatePrincipalPolicy" in role.actions) == (name == "sluice-reader"), name
+
+
 def test_a_halter_disables_any_window_of_the_deployment_and_none_of_others(member: Stack) -> None:
     role = member.role("sluice-halter")
     assert role.may("ssm:UpdateMaintenanceWindow", WINDOW, **owned("install-prod-linux"))

@@ -13,8 +13,10 @@ import pytest
 from stacks import ACCOUNT, FOLDER, NAMES, REGION, Stack, body, parsed
 
 from sluice.aws.session import Duty
+from sluice.core.policy.desired import desired
 from sluice.core.policy.load import load_policy
-from sluice.core.policy.places import Roles
+from sluice.core.policy.objects import DATA_SYNC, DataSync, Key
+from sluice.core.policy.places import Extras, Roles
 from sluice.core.policy.policy import Policy
 from sluice.files import SHIPPED
 
@@ -140,11 +142,17 @@ def test_a_locations_buckets_are_called_what_the_policy_calls_them(policy: Polic
 
 
 BUCKETS = [("location", "Operations"), ("location", "Logs"), ("control", "Evidence")]
+WITH_INVENTORY = [*BUCKETS, ("location", "Inventory")]
 
 
-@pytest.mark.parametrize(("name", "bucket"), BUCKETS)
+def stack_with(name: str) -> Stack:
+    """The stack with everything that it can have."""
+    return Stack(name, **({"DataSync": "true"} if name == "location" else {}))
+
+
+@pytest.mark.parametrize(("name", "bucket"), WITH_INVENTORY)
 def test_a_bucket_is_encrypted_versioned_private_and_kept(name: str, bucket: str) -> None:
-    stack = Stack(name)
+    stack = stack_with(name)
     found = stack.resources[bucket]
     (rule,) = found["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
@@ -157,17 +165,17 @@ def test_a_bucket_is_encrypted_versioned_private_and_kept(name: str, bucket: str
     assert stack.template["Resources"][bucket]["UpdateReplacePolicy"] == "Retain"
 
 
-@pytest.mark.parametrize(("name", "bucket"), BUCKETS)
+@pytest.mark.parametrize(("name", "bucket"), WITH_INVENTORY)
 def test_a_bucket_refuses_whoever_does_not_speak_tls(name: str, bucket: str) -> None:
-    policy = Stack(name).resources[f"{bucket}Policy"]
+    policy = stack_with(name).resources[f"{bucket}Policy"]
     assert policy["Bucket"] == bucket
-    denied = {json.dumps(one["Condition"]) for one in policy["PolicyDocument"]["Statement"]}
-    assert denied == {
+    statements = [one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Deny"]
+    assert {json.dumps(one["Condition"]) for one in statements} == {
         '{"Bool": {"aws:SecureTransport": "false"}}',
         '{"NumericLessThan": {"s3:TlsVersion": "1.2"}}',
     }
-    for one in policy["PolicyDocument"]["Statement"]:
-        assert (one["Effect"], one["Principal"], one["Action"]) == ("Deny", "*", "s3:*")
+    for one in statements:
+        assert (one["Principal"], one["Action"]) == ("*", "s3:*")
         assert one["Resource"] == [f"arn-of-{bucket}", f"arn-of-{bucket}/*"]
 
 
@@ -176,6 +184,34 @@ def test_a_bucket_can_have_a_key_of_ones_own(name: str, bucket: str) -> None:
     key = "arn:aws:kms:eu-west-3:111111111111:key/11111111-1111-1111-1111-111111111111"
     (rule,) = Stack(name, KeyArn=key).resources[bucket]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+
+
+@pytest.mark.parametrize(("name", "bucket"), BUCKETS)
+def test_a_buckets_policy_lets_nobody_in(name: str, bucket: str) -> None:
+    statements = stack_with(name).resources[f"{bucket}Policy"]["PolicyDocument"]["Statement"]
+    assert {one["Effect"] for one in statements} == {"Deny"}
+
+
+def test_inventory_has_a_bucket_only_where_it_is_asked_for(policy: Policy) -> None:
+    assert "Inventory" not in Stack("location").resources
+    found = Stack("location", DataSync="true").resources["Inventory"]
+    assert found["BucketName"] == f"sluice-inventory-{ACCOUNT}-{REGION}"
+    synced = policy.model_copy(update={"extras": Extras(data_sync_bucket="sluice-inventory-{account}-{region}")})
+    wanted = desired(synced, ACCOUNT, REGION)[Key(DATA_SYNC, "sluice-inventory")]
+    assert wanted == DataSync("sluice-inventory", found["BucketName"], REGION)
+
+
+def test_only_this_accounts_data_syncs_deliver_to_the_inventorys_bucket_and_only_under_its_number() -> None:
+    statements = Stack("location", DataSync="true").resources["InventoryPolicy"]["PolicyDocument"]["Statement"]
+    looks, delivers = [one for one in statements if one["Effect"] == "Allow"]
+    assert (looks["Action"], looks["Resource"]) == ("s3:GetBucketAcl", "arn-of-Inventory")
+    assert delivers["Action"] == "s3:PutObject"
+    assert delivers["Resource"] == f"arn-of-Inventory/*/accountid={ACCOUNT}/*"
+    assert delivers["Condition"]["StringEquals"]["s3:x-amz-acl"] == "bucket-owner-full-control"
+    for one in (looks, delivers):
+        assert one["Principal"] == {"Service": "ssm.amazonaws.com"}
+        assert one["Condition"]["StringEquals"]["aws:SourceAccount"] == ACCOUNT
+        assert one["Condition"]["ArnLike"] == {"aws:SourceArn": f"arn:aws:ssm:*:{ACCOUNT}:resource-data-sync/*"}
 
 
 def test_evidence_and_logs_can_be_locked_and_leases_cannot() -> None:

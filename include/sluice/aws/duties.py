@@ -14,19 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sluice.aws
-from sluice.aws.permissions import When, declared
+from sluice.aws.permissions import When, Where, declared
 from sluice.aws.session import Duty
-from sluice.aws.tags import RESOURCES
 
-OPERATIONS = "arn:{partition}:s3:::{operations}"
-WINDOWS = RESOURCES["MaintenanceWindow"]
 NODES = (
     "arn:{partition}:ec2:{region}:{account}:instance/*",
     "arn:{partition}:ssm:{region}:{account}:managed-instance/*",
 )
-CALENDARS = "arn:{partition}:ssm:{region}:*:document/*"
-"""A Change Calendar may be another account's that shares it."""
-ALARMS = "arn:{partition}:cloudwatch:{region}:{account}:alarm:*"
 IMAGES = ("arn:{partition}:ec2:{region}::image/*", "arn:{partition}:ec2:{region}::snapshot/*")
 
 LOOKS = ("Describe", "Get", "List", "Simulate")
@@ -41,6 +35,7 @@ _OPEN = (
     "sluice.aws.windows.settle",
     "sluice.aws.window_targets.update",
     "sluice.aws.executions.cancel",
+    "sluice.aws.node_tags",
     "sluice.aws.operations.put_lease",
     "sluice.aws.operations.put_step",
 )
@@ -56,6 +51,7 @@ CHANGES: Mapping[Duty, tuple[str, ...]] = {
             *_OPEN,
             "sluice.aws.window_tasks.update",
             "sluice.aws.commands.cancel",
+            "sluice.aws.images.create",
             "sluice.aws.operations.put_manifest",
         ),
     ),
@@ -82,10 +78,16 @@ CHANGES: Mapping[Duty, tuple[str, ...]] = {
 
 READS = (
     *CHANGES[Duty.POLICY_APPLIER],
+    "sluice.aws.alarms",
     "sluice.aws.associations",
+    "sluice.aws.calendars",
     "sluice.aws.commands",
     "sluice.aws.executions",
+    "sluice.aws.images",
+    "sluice.aws.node_tags",
+    "sluice.aws.nodes",
     "sluice.aws.operations",
+    "sluice.aws.patch_states",
     "sluice.aws.session",
 )
 """Modules whose reading every duty does that works on windows; the rest, IAM among it, is the reader's alone."""
@@ -118,7 +120,7 @@ class Grant:
     action: str
     resources: tuple[str, ...]
     when: When = "always"
-    where: tuple[str, ...] = ()
+    where: tuple[Where, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,48 +132,13 @@ class Coming:
     resources: tuple[str, ...]
     because: str
     when: When = "always"
-    where: tuple[str, ...] = ()
+    where: tuple[Where, ...] = ()
 
 
 _ALL = tuple(duty for duty in Duty if duty is not Duty.IMAGE_DELETER)
 
 COMING = (
-    Coming(
-        _ALL,
-        ("ssm:GetMaintenanceWindowExecution", "ssm:GetMaintenanceWindowExecutionTask"),
-        ("*",),
-        "a window's execution is followed",
-    ),
-    Coming(_ALL, ("ssm:DescribeInstancePatchStates", "ssm:DescribeInstancePatches"), NODES, "results are read"),
-    Coming(_ALL, ("cloudwatch:DescribeAlarms",), (ALARMS,), "the gate asks alarms"),
-    Coming(
-        _ALL,
-        ("ssm:ListCommands", "ssm:DescribeInstanceInformation", "ssm:GetInventory",
-         "ssm:ListComplianceItems", "ec2:DescribeInstances"),
-        ("*",),
-        "nodes and their results are read",
-    ),
-    Coming(_ALL, ("ssm:GetCalendarState",), (CALENDARS,), "the gate asks Change Calendars"),
-    Coming(
-        INSTALLERS,
-        ("ec2:CreateTags", "ec2:DeleteTags"),
-        (NODES[0],),
-        "the nodes of a release are tagged",
-        where=("groups", "release tag"),
-    ),
-    Coming(
-        INSTALLERS,
-        ("ssm:AddTagsToResource", "ssm:RemoveTagsFromResource"),
-        (NODES[1],),
-        "the nodes of a release are tagged",
-        where=("groups", "release tag"),
-    ),
-    Coming(INSTALLERS, ("ec2:CreateImage",), (NODES[0],), "a node is backed up", where=("groups",)),
-    Coming(INSTALLERS, ("ec2:CreateImage",), IMAGES, "a node is backed up", when="created"),
-    Coming(
-        INSTALLERS, ("ec2:CreateTags",), IMAGES, "a backup carries its owner", when="created", where=("creates image",)
-    ),
-    Coming((*INSTALLERS, Duty.IMAGE_DELETER), ("ec2:DescribeImages", "ec2:DescribeSnapshots"), ("*",),
+    Coming((Duty.IMAGE_DELETER,), ("ec2:DescribeImages", "ec2:DescribeSnapshots"), ("*",),
            "backups are found by their names and tags"),
     Coming((Duty.IMAGE_DELETER,), ("ec2:DeregisterImage",), IMAGES[:1], "backups expire", when="owned"),
     Coming((Duty.IMAGE_DELETER,), ("ec2:DeleteSnapshot",), IMAGES[1:], "backups expire", when="owned"),
@@ -245,7 +212,7 @@ def every_call() -> list[tuple[str, Grant]]:
     for module in pkgutil.iter_modules(sluice.aws.__path__):
         importlib.import_module(f"sluice.aws.{module.name}")
     return [
-        (permission.function, Grant(action, permission.resources, permission.when))
+        (permission.function, Grant(action, permission.resources, permission.when, permission.where))
         for permission in declared()
         if permission.function.startswith("sluice.aws.")
         for action in permission.actions

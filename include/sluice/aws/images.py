@@ -19,9 +19,9 @@ TAKEN = "InvalidAMIName.Duplicate"
 """An image of that name is there: an earlier try has asked for it."""
 
 
-@calls("ec2:CreateImage", resources=INSTANCES)
+@calls("ec2:CreateImage", resources=INSTANCES, where=("groups",))
 @calls("ec2:CreateImage", resources=(IMAGES, SNAPSHOTS), when="created")
-@calls("ec2:CreateTags", resources=(IMAGES, SNAPSHOTS), when="created")
+@calls("ec2:CreateTags", resources=(IMAGES, SNAPSHOTS), when="created", where=("creates image",))
 def create(connection: Connection, deployment: str, release: str, node: str, expires: date, *, reboot: bool) -> str:
     """Ask for an image of a node, with its tags on image and snapshots; its id.
 

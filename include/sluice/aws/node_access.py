@@ -39,7 +39,7 @@ def refused(connection: Connection, profile: str, wanted: Wanted, *, hybrid: boo
     return tuple(f"{action} on {bucket}" for action, bucket in missing)
 
 
-@calls("s3:GetBucketPolicy", resources="arn:{partition}:s3:::{operations}")
+@calls("s3:GetBucketPolicy", resources=("arn:{partition}:s3:::{operations}", "arn:{partition}:s3:::{logs}"))
 def allows(connection: Connection, bucket: str) -> bool:
     """Whether a bucket's own policy allows anything to anybody."""
     try:

@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from sluice.aws.nodes import MANAGED_INSTANCES
-from sluice.aws.permissions import calls
+from sluice.aws.permissions import Where, calls
 from sluice.aws.session import Connection
 from sluice.core.policy.objects import RELEASE_TAG
+
+RELEASE_TAG_ALONE: tuple[Where, ...] = ("groups", "release tag")
 
 INSTANCES = "arn:{partition}:ec2:{region}:{account}:instance/*"
 
@@ -60,24 +62,24 @@ def clear(
     return sum(map(len, by_value.values())) + len(machines)
 
 
-@calls("ec2:CreateTags", resources=INSTANCES)
+@calls("ec2:CreateTags", resources=INSTANCES, where=RELEASE_TAG_ALONE)
 def _tag_instances(connection: Connection, nodes: Sequence[str], value: str) -> None:
     connection.call("ec2", "CreateTags", Resources=list(nodes), Tags=[{"Key": RELEASE_TAG, "Value": value}])
 
 
-@calls("ssm:AddTagsToResource", resources=MANAGED_INSTANCES)
+@calls("ssm:AddTagsToResource", resources=MANAGED_INSTANCES, where=RELEASE_TAG_ALONE)
 def _tag_machine(connection: Connection, node: str, value: str) -> None:
     tags = [{"Key": RELEASE_TAG, "Value": value}]
     connection.call("ssm", "AddTagsToResource", ResourceType="ManagedInstance", ResourceId=node, Tags=tags)
 
 
-@calls("ec2:DeleteTags", resources=INSTANCES)
+@calls("ec2:DeleteTags", resources=INSTANCES, where=RELEASE_TAG_ALONE)
 def _untag_instances(connection: Connection, nodes: Sequence[str], value: str) -> None:
     """EC2 deletes the tag only where it has this value (EC2 API: DeleteTags)."""
     connection.call("ec2", "DeleteTags", Resources=list(nodes), Tags=[{"Key": RELEASE_TAG, "Value": value}])
 
 
-@calls("ssm:RemoveTagsFromResource", resources=MANAGED_INSTANCES)
+@calls("ssm:RemoveTagsFromResource", resources=MANAGED_INSTANCES, where=RELEASE_TAG_ALONE)
 def _untag_machine(connection: Connection, node: str) -> None:
     connection.call(
         "ssm", "RemoveTagsFromResource", ResourceType="ManagedInstance", ResourceId=node, TagKeys=[RELEASE_TAG]

@@ -29,6 +29,7 @@ NAMES = {
     "region": "*",  # IAM knows no Regions: one role serves all that an account has
     "role_path": "${RolePath}",
     "operations": "${OperationsBucketPrefix}-${AWS::AccountId}-*",
+    "logs": "${LogsBucketPrefix}-${AWS::AccountId}-*",
 }
 WINDOW_ROLES = {
     Duty.NONPROD_INSTALLER: "${RolePrefix}-window-nonprod",
@@ -134,7 +135,11 @@ def _condition(tests: Iterable[tuple[str, str]], groups: str) -> Mapping[str, An
         by_group = by_group or name == "groups"
         for operator, keys in _test(name, parameter).items():
             merged.setdefault(operator, {}).update(keys)
-    return _by_group("StringEquals", "aws:ResourceTag", {"Ref": groups}, merged) if by_group else merged
+    if not by_group:
+        return merged
+    if not groups:  # a scanner's nodes are reached by their groups' tags, but for those that have none
+        return _by_group("Null", "aws:ResourceTag", "true", merged)
+    return _by_group("StringEquals", "aws:ResourceTag", {"Ref": groups}, merged)
 
 
 def _test(name: str, parameter: str) -> Tests:

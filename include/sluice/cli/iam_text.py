@@ -90,9 +90,8 @@ def _on(duty: Duty, grant: duties.Grant) -> str:
     if windows:
         words = f"the deployment's, of `{statements.WINDOWS_OF[duty]}`"
     if "groups" in grant.where:
-        words = f"of `{statements.GROUPS_OF[duty]}`" + (
-            ", tag `sluice:release` alone" if "release tag" in grant.where else ""
-        )
+        of = f"of `{statements.GROUPS_OF[duty]}`" if duty in statements.GROUPS_OF else "of no patch group"
+        words = of + (", tag `sluice:release` alone" if "release tag" in grant.where else "")
     return ", ".join(filter(None, [" and ".join(kinds), words]))
 
 

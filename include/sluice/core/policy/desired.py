@@ -62,7 +62,7 @@ def desired(policy: Policy, account: str, region: str) -> dict[Key, AWSObject]:
             found[registration_key(registration.group, registration.operating_system)] = registration
     for window in policy.windows:
         found |= _window_objects(policy, window, account, region)
-    found.update(_extras(policy, region))
+    found.update(_extras(policy, account, region))
     return found
 
 
@@ -205,12 +205,13 @@ def partition_of(region: str) -> str:
     return "aws-us-gov" if region.startswith("us-gov-") else "aws"
 
 
-def _extras(policy: Policy, region: str) -> Iterator[tuple[Key, AWSObject]]:
+def _extras(policy: Policy, account: str, region: str) -> Iterator[tuple[Key, AWSObject]]:
     if policy.extras.config_rule:
         rule = ConfigRule(config_rule_name(policy.deployment))
         yield Key(CONFIG_RULE, rule.name), rule
     if policy.extras.data_sync_bucket:
-        sync = DataSync(data_sync_name(policy.deployment), policy.extras.data_sync_bucket, region)
+        bucket = policy.extras.data_sync_bucket.replace("{account}", account).replace("{region}", region)
+        sync = DataSync(data_sync_name(policy.deployment), bucket, region)
         yield Key(DATA_SYNC, sync.name), sync
 
 

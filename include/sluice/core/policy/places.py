@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sluice.core.policy.base import AccountId, BucketName, Matching, Part, Region, Text, TopicArn, Values
+from sluice.core.policy.base import (
+    AccountId,
+    BucketName,
+    LocationBucket,
+    Matching,
+    Part,
+    Region,
+    Text,
+    TopicArn,
+    Values,
+)
 
 CALLER = "caller"
 """The caller's own account or Region, as the credentials say."""
@@ -99,7 +109,9 @@ class Extras(Part):
     """What apply sets up beside windows and baselines, only where it is asked to."""
 
     config_rule: bool = Field(default=False, description="EC2_MANAGEDINSTANCE_PATCH_COMPLIANCE_STATUS_CHECK.")
-    data_sync_bucket: BucketName | None = Field(default=None, description="A resource data sync of inventory to it.")
+    data_sync_bucket: LocationBucket | None = Field(
+        default=None, description="A resource data sync of inventory to it, in its Region; `{account}` and `{region}`."
+    )
 
 
 class Tags(Part):

@@ -139,3 +139,11 @@ def _buckets(subject: Subject) -> Iterator[Found]:
             f"expected a bucket per location (`{{account}}` and `{{region}}` in its name), found {one_for_all} for "
             f"{len(policy.locations)}: nodes would read across accounts or Regions; put both into the name",
         )
+    synced, regions = policy.extras.data_sync_bucket, {location.region for location in policy.locations}
+    if synced and "{region}" not in synced and len(regions) > 1:
+        yield Found(
+            "P230",
+            ("extras", "data_sync_bucket"),
+            f"expected a bucket per Region (`{{region}}` in its name), found {synced} for {len(regions)}: a sync "
+            "delivers to a bucket of its own Region; put it into the name",
+        )
