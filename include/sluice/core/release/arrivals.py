@@ -122,7 +122,8 @@ class _Reader:
         again = self._reissued(row)
         if again is None and (key in self._requested or (row.id, key.title) in self._soaked_for(row, product)):
             return
-        cause, detail = ("re-issued KB", again) if again else self._cause(row)
+        cause: Cause = "re-issued KB"
+        cause, detail = (cause, again) if again else self._cause(row)
         yield Arrival(row.node, row.location, product, row.id, key.title, row.installed, cause, detail)
 
     def _is_new(self, row: Sighted) -> bool:

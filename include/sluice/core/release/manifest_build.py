@@ -105,9 +105,10 @@ class _Product:
         if not books:
             return
         everywhere = set.intersection(*({entry.key for entry in book if entry.soaked} for book in books))
-        for entry in ledger.selected(books[0]):
-            if entry.key in everywhere:
-                self._take(_item(entry, "soak"))
+        # What is struck makes no room for itself: the older version that it would have replaced stays.
+        allowed = [entry for entry in books[0] if entry.key in everywhere and self._may(_item(entry))]
+        for entry in ledger.selected(allowed):
+            self._take(_item(entry))
         for demand, book in zip(self._demands, books, strict=True):
             self.waits += [_waits(entry, demand, self._at) for entry in ledger.waiting(book)]
 
@@ -154,19 +155,22 @@ class _Product:
         """What each node showed when it was last looked at."""
         looked: dict[str, datetime] = {}
         for row in self._rows:
-            looked[row.node] = max(looked.get(row.node, row.until), row.until)
+            last = min(row.until, self._at)
+            looked[row.node] = max(looked.get(row.node, last), last)
         return (row for row in self._rows if row.until >= looked[row.node] and row.shown is not None)
 
     def _take(self, item: Item) -> None:
         """Put an item on the list, unless something speaks against it or it is there."""
-        if item.key in self.items:
-            return
-        objection = self._objection(item)
-        if objection is None:
+        if item.key not in self.items and self._may(item):
             self.items[item.key] = item
             self.struck.pop(item.key, None)
-        else:
+
+    def _may(self, item: Item) -> bool:
+        """Whether nothing speaks against it; what does is told."""
+        objection = self._objection(item)
+        if objection is not None:
             self.struck[item.key] = Struck(item.product, item.id, item.title, objection)
+        return objection is None
 
     def _objection(self, item: Item) -> str | None:
         recall = recalling(self._recalls, self.product, item.id, item.title)
@@ -197,7 +201,7 @@ class _Product:
         return PatchKey(self.product, row.id, ledger.title_of(row))
 
 
-def _item(entry: Entry, covered: Cover) -> Item:
+def _item(entry: Entry) -> Item:
     return Item(
         product=entry.product,
         id=entry.id,
@@ -207,7 +211,7 @@ def _item(entry: Entry, covered: Cover) -> Item:
         days=entry.days,
         started=entry.started,
         nodes=entry.healthy,
-        covered=covered,
+        covered="soak",
     )
 
 
