@@ -1,0 +1,71 @@
+"""What people may ask of a window by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from soak_world import soak_policy
+
+from sluice.core.policy.policy import Policy
+from sluice.core.release.rights import objections
+from sluice.core.release.terms import Asked
+
+NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
+
+
+def policy(people: dict[str, Any] | None = None, zone: str = "UTC", group: dict[str, Any] | None = None) -> Policy:
+    plain = json.loads(soak_policy().model_dump_json(by_alias=True, exclude_unset=True))
+    plain["windows"][0] |= {"people": people or {}, "time_zone": zone}
+    if group:
+        plain["patch_groups"][2]["people"] = group
+    return Policy.model_validate(plain)
+
+
+def said(found: Policy, at: datetime = NOON, **asked: Any) -> tuple[str, ...]:
+    return objections(found, found.windows[0], Asked(**{"by": "ann", **asked}), at)
+
+
+def test_the_schedule_may_always() -> None:
+    found = policy({"run": "bob", "hours": {"days": "SUN"}})
+    assert said(found, by=None) == ()
+    assert len(said(found)) == 2
+
+
+def test_without_rights_everybody_may_who_may_trigger_the_dag() -> None:
+    assert said(policy()) == ()
+    assert said(policy(), reboot="always") == ()
+
+
+def test_a_patch_groups_own_rights_take_the_windows_place() -> None:
+    found = policy({"run": "ann"}, group={"run": "bob"})
+    assert said(found) == ("ann may not run prod-linux: bob may",)
+    assert said(found, by="bob") == ()
+
+
+def test_rebooting_has_rights_of_its_own() -> None:
+    found = policy({"run": ["ann", "bob"], "reboot": "bob"})
+    assert said(found) == ()
+    assert said(found, reboot="never") == ()
+    assert said(found, reboot="if_needed") == ("ann may not reboot prod-linux: bob may",)
+    assert said(found, by="bob", reboot="always") == ()
+
+
+@pytest.mark.parametrize(
+    ("hours", "hour", "zone", "may"),
+    [
+        ({"from": "09:00", "until": "17:00"}, 9, "UTC", True),
+        ({"from": "09:00", "until": "17:00"}, 17, "UTC", False),
+        ({"from": "09:00", "until": "17:00"}, 8, "Europe/Paris", True),
+        ({"days": ["MON"]}, 12, "UTC", True),
+        ({"days": ["TUE"]}, 12, "UTC", False),
+        ({"days": ["MON"]}, 23, "Asia/Tokyo", False),
+        ({"days": ["MON"], "from": "22:00", "until": "02:00"}, 22, "UTC", True),
+        ({"days": ["SUN"], "from": "22:00", "until": "02:00"}, 1, "UTC", True),
+        ({"days": ["MON"], "from": "22:00", "until": "02:00"}, 1, "UTC", False),
+    ],
+)
+def test_hours_are_those_of_the_windows_zone(hours: dict[str, Any], hour: int, zone: str, may: bool) -> None:
+    assert (said(policy({"hours": hours}, zone), NOON.replace(hour=hour)) == ()) is may
