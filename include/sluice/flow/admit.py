@@ -58,6 +58,11 @@ def read_part(run: Run, connection: Connection, location: str, wave: int) -> Wav
     return next((part for part in _parts(_read(run, connection)) if part.wave == wave), None)
 
 
+def read_parts(run: Run, connection: Connection) -> tuple[WavePart, ...]:
+    """What each wave is in a location, of the waves that have nodes there. Raises ReleaseError as `read_part`."""
+    return tuple(_parts(_read(run, connection)))
+
+
 def read_admitted(run: Run, connection: Connection) -> tuple[Expected, ...]:
     """All nodes that were expected in a location, with the reason of each that was not admitted."""
     return tuple(Expected.of_json(one) for one in _read(run, connection)["expected"])
