@@ -7,7 +7,7 @@ restarts, or another one, makes it anew and goes on looking.
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import sleep, to_thread
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -47,11 +47,11 @@ class PollingTrigger(BaseTrigger):
         pause = run.policy.timing.poll_seconds
         failed = 0
         while True:
-            found, failed = await asyncio.to_thread(self._try, run, failed)
+            found, failed = await to_thread(self._try, run, failed)
             if found is not None:
                 yield TriggerEvent(found)
                 return
-            await asyncio.sleep(pause)
+            await sleep(pause)
             pause = min(pause * SLOWER, run.policy.timing.poll_at_most_seconds)
 
     def _begun(self) -> Run:
