@@ -98,8 +98,15 @@ def of_release(
     store: Store, table: str, release: Release, columns: Sequence[str] | None = None
 ) -> list[dict[str, Any]]:
     """A release's rows of a table, as dicts; none where nothing was written."""
-    day = date.fromisoformat(release.day)
-    return read(store, table, day, day, release=release.id, columns=columns).to_dicts()
+    return [row for frame in parts(store, table, release, columns) for row in frame.to_dicts()]
+
+
+def parts(store: Store, table: str, release: Release, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+    """A release's rows of a table, part by part: for more rows than fit into memory at once."""
+    found = _table(table)
+    for key in store.keys(f"{table}/date={release.day}/release={release.id}/"):
+        if _KEY.fullmatch(key):
+            yield _read(store, found, key, release.id, columns)
 
 
 def empty(table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:

@@ -145,13 +145,15 @@ class _Node:
             return self._missed(Reason.NOT_OPENED, self._why_not_opened())
         result = self.results.get(main)
         if result is None:
-            record = self.records[main]
-            return self._missed(
-                Reason.NOT_OPENED, record.reason or f"the wave ended as {record.verdict or record.step}"
-            )
+            return self._without_result(self.records[main])
         if result.status == MISSING:
             return self._missed(Reason.NOT_INVOKED, result.details)
         return self._reached(main, result)
+
+    def _without_result(self, record: WaveRecord) -> Verified:
+        if record.kind == "reboot" and record.verdict in ("done", "skipped") and self.node.node not in record.nodes:
+            return Verified(self.node, "succeeded", self.wave, line="no reboot was needed", state=self.state)
+        return self._missed(Reason.NOT_OPENED, record.reason or f"the wave ended as {record.verdict or record.step}")
 
     def _missed(self, reason: str, line: str) -> Verified:
         return Verified(self.node, "missed", self.wave, reason, line, self.state)

@@ -1,0 +1,210 @@
+"""What became of a release as a whole, from its records: one word, whether that is a failure, and one line.
+
+Nodes that could not be reached from the start are named and counted, and are no failure of the release. What fails a
+release is what it admitted and did not bring through: nodes that failed, nodes that it never reached, locations that
+failed. Beyond the ratio that the policy allows (`waves.failure_budget`) the run is failed; what cannot be known counts
+as failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sluice.core.release.terms import Outcome, Plain
+
+APPROVE = "Approve"
+"""The answer that lets a release go on."""
+
+OPENED = ("done", "failed", "waiting")
+"""Where an execution stands that was opened, or that nobody knows of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One wave in one location, as it was recorded."""
+
+    state: str
+    """done, failed, late, halted, held or skipped; waiting: it was never seen to its end."""
+    reason: str = ""
+    execution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a release when it is reported."""
+
+    budget: float
+    """Percent of failed nodes that the policy allows."""
+    operation: str = "install"
+    gated: bool = False
+    dry_run: bool = False
+    halted: str | None = None
+    """The halt mark that holds for it."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Why, by location, for those that preflight refused."""
+    verdict: str | None = None
+    """Of the gate; None: it did not decide."""
+    why: tuple[str, ...] = ()
+    """What keeps the gate closed."""
+    needs_approval: bool = False
+    answer: str | None = None
+    """What a person chose; None: nobody did."""
+    by: str | None = None
+    """Who."""
+    expected: int = 0
+    admitted: int | None = None
+    """None: the release did not come so far."""
+    succeeded: int = 0
+    failed: int = 0
+    pending_reboot: int = 0
+    lost: int = 0
+    """Nodes that were admitted and missed all the same."""
+    refused_nodes: int = 0
+    """Nodes of locations that were refused, as far as they are known."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Why, by location, for those that could not be read back."""
+    missed: Mapping[str, int] = field(default_factory=dict)
+    """Nodes that were not reached, by reason."""
+    openings: tuple[Opening, ...] = ()
+    """Of what the release is for: installs or scans, or reboots where there are no others."""
+    arrivals: int = 0
+    """Versions on production that had not soaked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Plain):
+    """What became of a release."""
+
+    outcome: str
+    """One of `Outcome`."""
+    ok: bool
+    """False: the run is a failed one."""
+    line: str
+
+
+def judge(facts: Facts) -> Verdict:
+    """The outcome."""
+    for ask in (_halted, _held, _nothing, _unfinished, _never_opened):
+        if found := ask(facts):
+            return found
+    return _released(facts)
+
+
+def bad(facts: Facts) -> tuple[int, int]:
+    """How many nodes the release did not bring through, of how many that count."""
+    of = (facts.admitted or 0) + facts.refused_nodes
+    return facts.failed + facts.lost + facts.refused_nodes, of
+
+
+def _halted(facts: Facts) -> Verdict | None:
+    if facts.halted is None and not any(one.state == "halted" for one in facts.openings):
+        return None
+    why = facts.halted or next(one.reason for one in facts.openings if one.state == "halted")
+    return Verdict(Outcome.HALTED, not _is_beyond(facts), f"halted: {why}{_numbers(facts)}")
+
+
+def _held(facts: Facts) -> Verdict | None:
+    if not facts.gated or facts.verdict is None:
+        return None
+    if facts.verdict == "closed":
+        return Verdict(Outcome.HELD, ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
+    if facts.verdict == "open" and facts.needs_approval and facts.answer != APPROVE and facts.admitted is None:
+        said = f"rejected by {facts.by}" if facts.by else "nobody approved it in time"
+        return Verdict(Outcome.HELD, ok=True, line=said)
+    return None
+
+
+def _nothing(facts: Facts) -> Verdict | None:
+    if facts.verdict == "nothing":
+        return Verdict(Outcome.NOTHING, ok=True, line=f"nothing to install{_because(facts)}")
+    if facts.dry_run:
+        return Verdict(
+            Outcome.NOTHING, ok=True, line=f"a dry run: no window was opened; {facts.expected} nodes expected"
+        )
+    if facts.admitted == 0 and not facts.refused:
+        return Verdict(
+            Outcome.NOTHING, ok=True, line=f"no node was admitted of {facts.expected} expected{_missed(facts)}"
+        )
+    if facts.openings and all(one.state == "skipped" for one in facts.openings):
+        return Verdict(Outcome.NOTHING, ok=True, line=facts.openings[0].reason or "no node needed it")
+    return None
+
+
+def _unfinished(facts: Facts) -> Verdict | None:
+    """It ended before anything was admitted, and nothing says that this was meant."""
+    if facts.admitted is not None:
+        return None
+    if facts.refused:
+        return Verdict(Outcome.HELD, ok=False, line=f"nothing was opened: {_named(facts.refused)}")
+    return Verdict(Outcome.HELD, ok=False, line="a step before the admission failed, nothing was opened; see its log")
+
+
+def _never_opened(facts: Facts) -> Verdict | None:
+    """No window was opened anywhere."""
+    if any(one.state in OPENED for one in facts.openings):
+        return None
+    for state, outcome in (("late", Outcome.LATE), ("held", Outcome.HELD)):
+        reasons = [one.reason for one in facts.openings if one.state == state]
+        if reasons:
+            return Verdict(outcome, ok=True, line=f"{reasons[0] or state}; nothing was opened")
+    return None
+
+
+def _released(facts: Facts) -> Verdict:
+    failed, _ = bad(facts)
+    others = [one for one in facts.openings if one.state not in ("done", "skipped")]
+    partial = failed or facts.refused or facts.unread or others
+    unknown = bool(facts.unread) or bool(facts.refused and not facts.refused_nodes)
+    ok = not _is_beyond(facts) and not unknown
+    line = _told(facts)
+    if facts.refused:
+        line += f"; refused: {_named(facts.refused)}"
+    if facts.unread:
+        line += f"; not read back: {_named(facts.unread)}"
+    stops = dict.fromkeys(one.reason for one in others if one.reason)
+    if stops:
+        line += f"; {'; '.join(stops)}"
+    if not ok and not unknown:
+        line += f"; more than the {facts.budget:g} % that the policy allows"
+    return Verdict(Outcome.PARTIAL if partial else Outcome.RELEASED, ok, line)
+
+
+def _is_beyond(facts: Facts) -> bool:
+    failed, of = bad(facts)
+    return failed * 100 > facts.budget * of
+
+
+def _told(facts: Facts) -> str:
+    verb = "scanned" if facts.operation == "scan" else "done"
+    parts = [f"{facts.succeeded} of {facts.admitted} nodes {verb}"]
+    if facts.pending_reboot:
+        parts.append(f"{facts.pending_reboot} wait for a reboot")
+    if facts.failed:
+        parts.append(f"{facts.failed} failed")
+    if facts.lost:
+        parts.append(f"{facts.lost} not reached")
+    missed = _missed(facts)
+    arrivals = f"; {facts.arrivals} unsoaked arrivals" if facts.arrivals else ""
+    return f"{', '.join(parts)}{missed}{arrivals}"
+
+
+def _numbers(facts: Facts) -> str:
+    return f"; {_told(facts)}" if facts.admitted else ""
+
+
+def _missed(facts: Facts) -> str:
+    """The nodes that were never admitted, by reason."""
+    found = Counter({reason: number for reason, number in facts.missed.items() if number})
+    if not found:
+        return ""
+    return f"; missed {found.total()}: {', '.join(f'{number} {reason}' for reason, number in found.most_common())}"
+
+
+def _because(facts: Facts) -> str:
+    return f": {'; '.join(facts.why)}" if facts.why else ""
+
+
+def _named(places: Mapping[str, str]) -> str:
+    return "; ".join(f"{location}: {why}" for location, why in sorted(places.items()))
