@@ -5,7 +5,8 @@ from __future__ import annotations
 from sluice.aws import operations
 from sluice.aws.session import Connection
 from sluice.core.errors import AWSError
-from sluice.core.release.recall import Recall, key_of
+from sluice.core.policy.policy import Policy
+from sluice.core.release.recall import Recall, key_of, with_recalls
 
 NO_BUCKET = "NoSuchBucket"
 
@@ -22,6 +23,22 @@ def listed(connection: Connection, bucket: str) -> tuple[Recall, ...]:
     return tuple(Recall.of_json(one.json) for one in found if one is not None)
 
 
+def read(connection: Connection, bucket: str, patch: str) -> Recall | None:
+    """The recall of a patch there, lifted or not; None: it never was recalled."""
+    found = operations.read(connection, bucket, key_of(patch))
+    return None if found is None else Recall.of_json(found.json)
+
+
 def put(connection: Connection, bucket: str, recall: Recall) -> None:
     """Write a recall down; an earlier one of the same patch is overwritten."""
     operations.put_mark(connection, bucket, key_of(recall.patch), operations.encoded(recall.as_json()))
+
+
+def merged(policy: Policy, connection: Connection) -> Policy:
+    """The policy with what is recalled in a location rejected in its baselines; as it is where it has no bucket.
+
+    Raises ReleaseError where a baseline would reject more than AWS takes.
+    """
+    if not policy.operations_bucket:
+        return policy
+    return with_recalls(policy, listed(connection, operations.bucket_of(policy, connection)))

@@ -33,12 +33,14 @@ COMMANDS = (
     "check",
     "destroy",
     "doctor",
+    "gate",
     "halt",
     "iam",
     "import_",
     "init",
     "plan",
     "prove",
+    "recall",
     "schema",
 )
 """Modules of the commands, in the order in which help lists them."""

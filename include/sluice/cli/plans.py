@@ -85,12 +85,15 @@ def planner(policy: Policy, *, empty: bool = False) -> Callable[[Connection], Pl
     """
     from sluice.aws import nodes
     from sluice.aws.actual import read_actual
+    from sluice.aws.recalls import merged
     from sluice.core.policy.desired import desired
     from sluice.core.policy.pilot import check_alone
     from sluice.core.policy.plan import make_plan
 
     def plan(connection: Connection) -> Plan:
-        wanted: Mapping[Key, AWSObject] = {} if empty else desired(policy, connection.account, connection.region)
+        wanted: Mapping[Key, AWSObject] = {}
+        if not empty:
+            wanted = desired(merged(policy, connection), connection.account, connection.region)
         actual = read_actual(connection, policy.deployment)
         if policy.pilot and not empty:
             check_alone(policy, actual, nodes.listed(connection))

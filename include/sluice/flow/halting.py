@@ -169,14 +169,17 @@ class Halt:
 
     def _cancel(self, window_id: str, name: str) -> bool:
         """Cancel what runs of a window; whether there was anything that was not cancelled yet."""
-        acted = []
-        for one in executions.listed(self.connection, window_id):
-            if one["Status"] not in executions.FINAL:
-                execution = one["WindowExecutionId"]
-                acted.append(
-                    self._try(f"execution {execution} of window {name}", self._cancel_execution, execution, name)
-                )
-                acted.append(self._try(f"commands of execution {execution}", self._cancel_behind, execution, name))
+        known = executions.listed(self.connection, window_id)
+        running = [one["WindowExecutionId"] for one in known if one["Status"] not in executions.FINAL]
+        acted = [self.cancel(execution, name) for execution in running]  # each, whatever came of the one before
+        return any(acted)
+
+    def cancel(self, execution: str, name: str) -> bool:
+        """Cancel an execution of a window and what runs behind it; whether there was anything left to cancel."""
+        acted = [
+            self._try(f"execution {execution} of window {name}", self._cancel_execution, execution, name),
+            self._try(f"commands of execution {execution}", self._cancel_behind, execution, name),
+        ]
         return any(acted)
 
     def _cancel_execution(self, execution: str, window: str) -> bool:
