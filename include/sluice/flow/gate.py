@@ -30,8 +30,8 @@ from sluice.flow.run import Run, first_answer, read_record
 
 RECORD = "decision"
 APPROVAL = "approval"
-APPROVE = "Approve"
-"""The answer that lets a release go on: the standard provider's word."""
+APPROVE = "approve"
+"""The answer that lets a release go on: the standard provider's word, whatever its case."""
 
 RUNNING = (None, Reason.AGENT_LOST)
 """Reasons of nodes that run, so that their agent should be online; None: it is."""
@@ -61,7 +61,7 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
 
     Raises ReleaseError where the one who asked for the run approves it.
     """
-    if option == APPROVE and (by is None or by == run.asked.by):
+    if _approves(option) and (by is None or by == run.asked.by):
         raise ReleaseError(
             f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
             " opens"
@@ -110,9 +110,13 @@ def _undecided(run: Run) -> str | None:
     if decision.verdict != "open":
         return f"the gate is {decision.verdict}: {'; '.join(decision.why)}"
     answer: Mapping[str, Any] = run.recorded(APPROVAL) or {}
-    if decision.needs_approval and answer.get("option") != APPROVE:
+    if decision.needs_approval and not _approves(answer.get("option")):
         return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
     return None
+
+
+def _approves(option: str | None) -> bool:
+    return (option or "").casefold() == APPROVE
 
 
 def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
