@@ -15,6 +15,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice_airflow.approval import ANSWER
+from sluice_airflow.steps import NOTE
 
 if TYPE_CHECKING:
     from sluice.aws.session import Connection
@@ -109,7 +110,10 @@ def report(
     applied: Iterable[Mapping[str, Any]] | None,
     params: Parameters | None = None,
 ) -> None:
-    """Say what came of it: in the log, as XCom, and to whom the policy notifies. Fails where anything did."""
+    """Say what came of it: in the log, as XCom, in the run's note and to whom the policy notifies.
+
+    Fails where anything did.
+    """
     from sluice_airflow.notices import send
 
     context = get_current_context()
@@ -123,6 +127,7 @@ def report(
     text = "\n".join([f"Policy: {result['outcome']}", *result["lines"]])
     print(text)
     context["ti"].xcom_push(key="report", value=result)
+    context["ti"].xcom_push(key=NOTE, value=text)
     if result["outcome"] != "in sync" and keys:
         send(policy_of(params), f"Sluice policy: {result['outcome']}", text)
     if result["outcome"] in ("failed", "needs take-over"):

@@ -41,8 +41,8 @@ TAKEN = frozenset(
 OTHERWISE = ".window"
 """The end of a DAG's id whose window has such a name: no name in the policy has a dot."""
 
-FORMAT = 1
-"""Of what is kept: raise it when `WindowPlan` changes."""
+FORMAT = 2
+"""Of what is kept: raise it when `PolicyPlan` or `WindowPlan` changes."""
 _VARIABLE = re.compile(rb"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -77,6 +77,16 @@ class WindowPlan:
         return timedelta(minutes=self.lead_minutes + self.margin_minutes, hours=self.duration_hours)
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyPlan:
+    """What DAG files need of the policy."""
+
+    windows: tuple[WindowPlan, ...]
+    approval_hours: float
+    """How long an answer to the policy's gate is waited for."""
+    margin_minutes: int
+
+
 def dag_of(window: str) -> str:
     """The id of a window's DAG."""
     named = {name: dag_id for dag_id, name in NAMED.items()}
@@ -106,13 +116,36 @@ def others() -> tuple[WindowPlan, ...]:
 
 def plans() -> tuple[WindowPlan, ...]:
     """The windows of the policy that SLUICE_POLICY names. Raises PolicyError."""
+    return policy_plan().windows
+
+
+def check_time() -> timedelta:
+    """How long comparing the policy with AWS may take before the deadline alert: its approval, and a margin.
+
+    Where the policy cannot be used, a day: the run says what is wrong with it.
+    """
+    from sluice.core.errors import SluiceError
+
+    try:
+        plan = policy_plan()
+    except SluiceError:
+        return timedelta(days=1)
+    return timedelta(hours=plan.approval_hours, minutes=plan.margin_minutes)
+
+
+def policy_plan() -> PolicyPlan:
+    """What DAG files need of the policy that SLUICE_POLICY names. Raises PolicyError."""
     digest = _digest()
     kept = _kept(digest)
     if kept is None:
         from sluice.files import read_policy
 
         policy = read_policy().policy
-        kept = tuple(plan_of(policy, one) for one in policy.windows)
+        kept = PolicyPlan(
+            windows=tuple(plan_of(policy, one) for one in policy.windows),
+            approval_hours=policy.gate.approval.hours,
+            margin_minutes=policy.sla.run_margin_minutes,
+        )
         _keep(digest, kept)
     return kept
 
@@ -162,23 +195,24 @@ def _place() -> Path:
     return Path(os.environ.get("AIRFLOW_HOME") or Path.home() / "airflow") / "sluice-schedules.json"
 
 
-def _kept(digest: str) -> tuple[WindowPlan, ...] | None:
+def _kept(digest: str) -> PolicyPlan | None:
     try:
         found = json.loads(_place().read_bytes())
         if found["digest"] != digest:
             return None
-        return tuple(
+        windows = tuple(
             WindowPlan(**{name: tuple(value) if isinstance(value, list) else value for name, value in one.items()})
-            for one in found["windows"]
+            for one in found["policy"].pop("windows")
         )
+        return PolicyPlan(windows, **found["policy"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or not ours to read
         return None
 
 
-def _keep(digest: str, windows: tuple[WindowPlan, ...]) -> None:
+def _keep(digest: str, plan: PolicyPlan) -> None:
     """Write by way of another file, so that nobody reads half of it; where that cannot be, reading stays slower."""
     place = _place()
-    content: dict[str, Any] = {"digest": digest, "windows": [asdict(one) for one in windows]}
+    content: dict[str, Any] = {"digest": digest, "policy": asdict(plan)}
     try:
         handle, name = tempfile.mkstemp(dir=place.parent, prefix=".sluice-schedules-")
         with os.fdopen(handle, "w", encoding="utf-8") as stream:

@@ -1,5 +1,4 @@
-"""The lab with two locations and a policy for them, releases run through Airflow's real task execution, and a clock
-that moves while a trigger waits."""
+"""The lab with two locations, a policy for them, and a clock that moves while a trigger waits."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def parse(file: Path, home: Path, *, kept: bool = True) -> Parsed:
     for _ in range(TIMES):
         if not kept:
             (home / "sluice-schedules.json").unlink(missing_ok=True)
-        done = subprocess.run(  # noqa: S603  # this Python, with a file of this repository
+        done = subprocess.run(  # this Python, with a file of this repository
             [sys.executable, "-c", PARSE, str(file)], capture_output=True, text=True, check=True, env=environment(home)
         )
         answer = json.loads(done.stdout.splitlines()[-1])
