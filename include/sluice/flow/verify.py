@@ -68,7 +68,7 @@ def verify(run: Run) -> dict[str, Any]:
     told = {
         "nodes": became.total(),
         **{name: became[name] for name in ("succeeded", "failed", "pending_reboot", "missed")},
-        "reasons": dict(sorted((name, number) for name, number in reasons.items() if number)),
+        "reasons": dict(sorted((str(name), number) for name, number in reasons.items() if number)),
         "arrivals": len(came),
         "unread": unread,
     }
