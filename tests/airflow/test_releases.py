@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flow_world import at
-from release_world import FLEET, World, pacemaker, world_of
+import yaml
+from dag_runs import REQUESTER, Run
+from drive import Drive
+from flow_world import NONPROD, PROD, SCAN, SMALL, at, run_of
+from release_world import FIRST, FLEET, SECOND, World, pacemaker, world_of
 
+from lab.faults import FaultRule
 from lab.testing import LabHandle
+from sluice.aws.session import Connections
+from sluice.flow.halt import halt
+from sluice.flow.verify import verify
 from sluice_airflow.triggers import polling
+
+MOST = 45
+"""Task instances of a release in three waves over four locations."""
 
 
 @pytest.fixture
-def lab_fleet() -> str:
-    return str(FLEET)
+def lab_fleet(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The fleet; with a parameter, the groups whose installs fail."""
+    failing = getattr(request, "param", ())
+    data = yaml.safe_load(FLEET.read_text("utf-8"))
+    for group in data["groups"]:
+        if group["name"] in failing:
+            group["install_failure"] = 1.0
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(data), "utf-8")
+    return str(file)
 
 
 @pytest.fixture
@@ -31,8 +51,193 @@ def world(
     return make
 
 
-def test_a_scan_reaches_every_node_and_opens_one_window_in_each_location(world: Callable[..., World]) -> None:
+def soaked(world: World) -> World:
+    """Non-production was patched twelve days ago, and everything was scanned this morning, the 16th."""
+    for window, when in ((NONPROD, at(4, 3)), (SCAN, at(16, 0, 30))):
+        world.to(when - timedelta(minutes=20))
+        run = run_of(world.policy, window, when, run_id=f"before-{window}")
+        Drive(world.lab, run).release()
+        verify(run)
+    return world
+
+
+def executions(world: World, window: str) -> dict[str, list[str]]:
+    """The executions of a window in each location, as the lab has them: operations of their tasks, in their order."""
+    found = {}
+    for place in (FIRST, SECOND):
+        ssm = world.lab.client("ssm", *place.split("/"))
+        windows = ssm.describe_maintenance_windows(Filters=[{"Key": "Name", "Values": [f"sluice-{window}"]}])
+        (one,) = windows["WindowIdentities"]
+        answer = ssm.describe_maintenance_window_executions(WindowId=one["WindowId"])
+        found[place] = [run["Status"] for run in answer["WindowExecutions"]]
+    return found
+
+
+def at_rest(world: World) -> bool:
+    """Whether no window of any location is enabled."""
+    places = [world.lab.location(*place.split("/")) for place in (FIRST, SECOND)]
+    return not any(window.enabled for place in places for window in place.windows.values())
+
+
+def done(found: Run, task: str) -> set[str]:
+    return set(found.tasks[task])
+
+
+def test_a_scan_reaches_every_node_with_one_execution_in_each_location(world: Callable[..., World]) -> None:
     here = world()
     here.to(at(3, 0, 50))
     found = here.run("patch_scan", {"occurrence": "2025-06-03T01:00:00Z"})
+    assert (found.state, found.report["outcome"]) == ("success", "released")
+    assert {state for states in found.tasks.values() for state in states} == {"success"}
+    assert executions(here, SCAN) == {FIRST: ["SUCCESS"], SECOND: ["SUCCESS"]}
+    assert at_rest(here)
+
+
+def test_every_step_may_run_twice_without_a_second_execution(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.dagrun import DagRun
+
+    monkeypatch.setattr(DagRun, "generate_run_id", lambda **settings: "manual__the_same_run")
+    here = world()
+    here.to(at(3, 2, 50))
+    asked = {"occurrence": "2025-06-03T03:00:00Z"}
+    first = here.run("patch_install_nonprod", asked)
+    assert (first.state, first.report["outcome"]) == ("success", "released")
+    before = executions(here, NONPROD)
+    assert {len(found) for found in before.values()} <= {1, 3}  # the install; a reboot and a scan where it needs one
+    again = here.run("patch_install_nonprod", asked)
+    assert (again.state, again.report["outcome"], again.tasks) == ("success", "released", first.tasks)
+    assert executions(here, NONPROD) == before
+    assert at_rest(here)
+
+
+def test_a_release_that_comes_too_late_opens_nothing_and_is_no_failure(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(3, 5, 30))
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    assert (found.state, found.report["outcome"]) == ("success", "late")
+    for task in ("wave_1.patch", "wave_1.reboot", "wave_1.settle", "verify"):
+        assert done(found, task) == {"skipped"}, task
+    assert done(found, "close") == {"success"}
+    assert executions(here, NONPROD) == {FIRST: [], SECOND: []}
+
+
+def test_a_halted_release_opens_nothing(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(3, 2, 50))
+    halt(here.policy, Connections.of(here.policy), None, by="carol", because="a bad patch")
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    assert found.report["outcome"] == "halted"
+    assert executions(here, NONPROD) == {FIRST: [], SECOND: []}
+
+
+def test_a_denied_location_fails_alone(lab: LabHandle, world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(3, 2, 50))
+    lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", region="eu-central-1"))
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    assert found.report["outcome"] == "partial"
+    assert found.tasks["resolve"] == ["success", "failed"]
+    assert done(found, "wave_1.patch") == {"success"}
+    lab.server.faults.clear()
+    assert {place: len(found) > 0 for place, found in executions(here, NONPROD).items()} == {FIRST: True, SECOND: False}
+
+
+@pytest.mark.parametrize("lab_fleet", [("web-nonprod",)], indirect=True)
+def test_failures_beyond_the_allowed_ratio_fail_the_run_although_its_teardown_succeeded(
+    world: Callable[..., World],
+) -> None:
+    windows = [{**one, **({"waves": {"canary": 1}} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
+    here = world(windows=windows)
+    here.to(at(3, 2, 50))
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    assert (found.state, found.report["outcome"]) == ("failed", "partial")
+    assert done(found, "close") == {"success"}
+    assert done(found, "wave_2.patch") == {"skipped"}
+    assert sum(map(len, executions(here, NONPROD).values())) == 1  # the canary, in the first location
+    assert at_rest(here)
+
+
+def test_a_dry_run_ends_before_anything_is_made(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(3, 2, 50))
+    changed = here.lab.server.calls.total(mutating=True, service="ec2")
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z", "dry_run": True})
     assert found.state == "success"
+    assert done(found, "preflight") == {"success"}
+    for task in ("backup", "admit", "hold", "wave_1.patch", "verify", "close"):
+        assert done(found, task) == {"skipped"}, task
+    assert here.lab.server.calls.total(mutating=True, service="ec2") == changed
+    assert executions(here, NONPROD) == {FIRST: [], SECOND: []}
+
+
+def test_without_anything_soaked_there_is_nothing_to_release_and_nobody_is_asked(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(16, 2))
+    found = here.run("patch_install_prod_linux", {"occurrence": "2025-06-16T03:00:00Z"})
+    assert (found.state, found.report["outcome"], found.asked) == ("success", "nothing", None)
+    assert done(found, "gate") == {"success"}
+    for task in ("approve", "backup", "admit", "hold", "wave_1.patch", "wave_2.settle", "verify", "close"):
+        assert done(found, task) == {"skipped"}, task
+
+
+def prod(here: World, **settings: Any) -> Run:
+    here.to(at(16, 2))
+    return here.run("patch_install_prod_linux", {"occurrence": "2025-06-16T03:00:00Z"}, **settings)
+
+
+def test_a_closed_gate_holds_the_release_and_asks_nobody(world: Callable[..., World]) -> None:
+    freeze = {"from": "2025-06-15", "until": "2025-06-17", "because": "peak season"}
+    here = soaked(world(gate={"approval": "never", "freezes": [freeze]}))
+    found = prod(here)
+    assert (found.state, found.report["outcome"], found.asked) == ("success", "held", None)
+    assert done(found, "approve") == done(found, "wave_1.patch") == {"skipped"}
+
+
+def test_an_approved_release_goes_through_its_waves_and_backs_up_first(world: Callable[..., World]) -> None:
+    here = soaked(world())
+    found = prod(here, answer="Approve")
+    assert (found.state, found.report["outcome"]) == ("success", "released")
+    assert found.asked is not None
+    assert REQUESTER in found.asked
+    assert "AMAZON_LINUX_2023" in found.asked
+    images = here.lab.client("ec2", *FIRST.split("/")).describe_images(Owners=["self"])["Images"]
+    assert len(images) == 3
+    assert done(found, "backup") == done(found, "wave_1.patch") == done(found, "wave_2.settle") == {"success"}
+    assert Counter(executions(here, PROD)[FIRST]) == {"SUCCESS": 2}
+    assert Counter(executions(here, PROD)[SECOND]) == {"SUCCESS": 1}  # no canary there
+    assert at_rest(here)
+
+
+def test_a_rejected_release_is_held_and_reported(world: Callable[..., World]) -> None:
+    here = soaked(world())
+    found = prod(here, answer="Reject")
+    assert (found.state, found.report["outcome"]) == ("success", "held")
+    assert done(found, "approve") == done(found, "report") == {"success"}
+    for task in ("backup", "admit", "wave_1.patch", "verify", "close"):
+        assert done(found, task) == {"skipped"}, task
+
+
+def test_the_requester_cannot_approve_and_nothing_opens(world: Callable[..., World]) -> None:
+    here = soaked(world())
+    found = prod(here, answer="Approve", by=REQUESTER)
+    assert found.state == "failed"
+    assert done(found, "approve") == {"failed"}
+    assert done(found, "report") == {"failed"}
+    assert executions(here, PROD) == {FIRST: [], SECOND: []}
+
+
+def test_a_release_in_three_waves_over_four_locations_is_few_task_instances(dag_bag: Any) -> None:
+    dag = dag_bag.dags["patch_install_prod_linux"]
+    assert [name for name in dag.task_ids if name.endswith(".settle")] == [f"wave_{n}.settle" for n in (1, 2, 3)]
+    of_locations = [task for task in dag.tasks if task.is_mapped or task.get_closest_mapped_task_group() is not None]
+    assert len(of_locations) * 4 + len(dag.tasks) - len(of_locations) <= MOST
+
+
+def test_the_clock_that_counts_is_awss(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(3, 0, 50))
+    found = here.run("patch_scan")
+    assert found.report["outcome"] == "released"
+    assert datetime.fromisoformat("2025-06-03T00:50:00+00:00") < here.lab.world.clock.now() < at(4)
