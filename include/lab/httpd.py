@@ -92,7 +92,7 @@ class Handler(MotoRequestHandler):
 
 
 class HTTPServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Listens on the loopback interface; one thread a connection."""
+    """Listens, on the loopback interface unless told otherwise; one thread a connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -104,12 +104,12 @@ class HTTPServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
     multiprocess = False
     _server_version = "lab"
 
-    def __init__(self, port: int, application: Application, date: Callable[[], str]) -> None:
+    def __init__(self, port: int, application: Application, date: Callable[[], str], host: str = "127.0.0.1") -> None:
         self.application = application
         self.date = date
         self._connections: set[socket.socket] = set()
         self._guard = threading.Lock()
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__((host, port), Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Remember the connection, so that `close_connections` finds it."""

@@ -1,4 +1,4 @@
-"""The lab as a server: one process, one port, the loopback interface only.
+"""The lab as a server: one process, one port, the loopback interface unless told otherwise.
 
     with LabServer(Lab(), fleet=load_fleet("demo")) as server:
         boto3.client("ssm", endpoint_url=server.endpoint, region_name="eu-west-3", …)
@@ -36,13 +36,23 @@ STOP_POLL_SECONDS = 0.05
 class LabServer:
     """Serves one lab. `strict` holds every answer against AWS's model and keeps what is wrong in `problems`.
 
-    `port` 0 takes any free one. With a `fleet`, start and reset seed it; without, the lab is empty.
+    `port` 0 takes any free one. With a `fleet`, start and reset seed it; without, the lab is empty. `host` is where it
+    listens: another address than the loopback's is for a container, as the lab asks nobody who they are.
     """
 
-    def __init__(self, lab: Lab, port: int = 0, *, strict: bool = False, fleet: Fleet | None = None) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        port: int = 0,
+        *,
+        strict: bool = False,
+        fleet: Fleet | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.lab = lab
         self.fleet = fleet
         self._port = port
+        self._host = host
         self._start = lab.clock.now()
         self._settings = replace(lab.settings)
         self._swaps = Swaps()
@@ -91,10 +101,11 @@ class LabServer:
         if world.is_running():
             raise LabError("a lab runs in this process already: stop it first, moto's state is process-wide")
         try:
-            self._http = HTTPServer(self._port, self._answer, self._date)
+            self._http = HTTPServer(self._port, self._answer, self._date, self._host)
         except OSError as error:
             raise LabError(
-                f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}; choose another port, or 0 for any free one"
+                f"cannot listen on {self._host}:{self._port}: {error.strerror}; choose another port, or 0 for any free"
+                " one"
             ) from error
         world.install(self.lab)
         substrate.prepare(self.lab, self._gateway.keys, self._swaps)
