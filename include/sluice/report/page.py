@@ -43,7 +43,7 @@ def render(story: Story, beside: str = "") -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"moment": moment, "seconds": seconds, "cut": cut, "iso": iso}
+    environment.filters |= {"moment": moment, "clock": clock, "seconds": seconds, "cut": cut}
     page = environment.get_template("release.html.j2").render(
         story=story,
         picture=draw(story),
@@ -62,21 +62,21 @@ def moment(value: datetime | str | None) -> str:
     return f"{found.astimezone(UTC):%a %Y-%m-%d %H:%M} UTC"
 
 
-def iso(value: datetime | str) -> str:
-    """A moment for machines."""
-    return value if isinstance(value, str) else value.isoformat()
+def clock(value: datetime | None, day: datetime) -> str:
+    """The time of day, with the day where it is another than `day`'s."""
+    if value is None:
+        return NONE
+    own = value.astimezone(UTC)
+    return f"{own:%H:%M:%S}" if own.date() == day.astimezone(UTC).date() else f"{own:%a %d %H:%M:%S}"
 
 
 def seconds(value: float | None) -> str:
-    """A span for people: `4 min 30 s`."""
+    """A span for people, in hours, minutes and seconds: `4:30`, `1:02:03`."""
     if value is None:
         return NONE
-    whole = round(value)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def cut(text: str | None) -> str:

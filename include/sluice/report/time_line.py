@@ -14,7 +14,7 @@ from typing import Any
 
 from sluice.report.story import Row, Story
 
-WIDTH, LEFT, RIGHT = 1000, 190, 16
+WIDTH, LEFT, RIGHT = 1000, 215, 26
 LANE, BAR, TOP = 34, 20, 30
 LOCATIONS_AT_MOST = 12
 """More than that are one lane for each wave and kind."""
@@ -161,15 +161,15 @@ class _Drawing:
             f"{row['location']}, wave {row['wave']}, {row['kind']}: {row['start']:%H:%M:%S} to {end:%H:%M:%S} UTC,"
             f" {row['succeeded']} of {row['nodes']} nodes, {row['state']}{open_end}"
         )
-        return Bar(x, y + (LANE - BAR) / 2, width, row["kind"], _fitting(name, width), told, bad)
+        label = _fitting((name, str(row["wave"])), width)
+        return Bar(x, y + (LANE - BAR) / 2, width, row["kind"], label, told, bad)
 
     def _settle(self, row: Row, y: float) -> Bar:
         x, width = self._span(row["from"], max(row["until"], row["from"]))
         minutes = (row["until"] - row["from"]).total_seconds() / 60
         told = f"behind wave {row['wave']}: {minutes:.0f} minutes to settle{_stop(row)}"
-        return Bar(
-            x, y + (LANE - BAR) / 2, width, "settle", _fitting(f"settle {row['wave']}", width), told, bool(row["stop"])
-        )
+        label = _fitting((f"settle {row['wave']}", "settle", str(row["wave"])), width)
+        return Bar(x, y + (LANE - BAR) / 2, width, "settle", label, told, bool(row["stop"]))
 
     def _span(self, start: datetime, end: datetime) -> tuple[float, float]:
         x = self._x(start)
@@ -201,8 +201,9 @@ def _merged(rows: Sequence[Row]) -> Row:
     }
 
 
-def _fitting(label: str, width: float) -> str:
-    return label if len(label) * LETTER + 8 <= width else ""
+def _fitting(labels: Sequence[str], width: float) -> str:
+    """The first label that fits onto a bar."""
+    return next((label for label in labels if len(label) * LETTER + 8 <= width), "")
 
 
 def _stop(row: Row) -> str:

@@ -102,23 +102,23 @@ def _halted(facts: Facts) -> Verdict | None:
     if facts.halted is None and not any(one.state == "halted" for one in facts.openings):
         return None
     why = facts.halted or next(one.reason for one in facts.openings if one.state == "halted")
-    return Verdict(str(Outcome.HALTED), not _is_beyond(facts), f"halted: {why}{_numbers(facts)}")
+    return Verdict(Outcome.HALTED.value, not _is_beyond(facts), f"halted: {why}{_numbers(facts)}")
 
 
 def _held(facts: Facts) -> Verdict | None:
     if not facts.gated or facts.verdict is None:
         return None
     if facts.verdict == "closed":
-        return Verdict(str(Outcome.HELD), ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
+        return Verdict(Outcome.HELD.value, ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
     if facts.verdict == "open" and facts.needs_approval and facts.answer != APPROVE and facts.admitted is None:
         said = f"rejected by {facts.by}" if facts.by else "nobody approved it in time"
-        return Verdict(str(Outcome.HELD), ok=True, line=said)
+        return Verdict(Outcome.HELD.value, ok=True, line=said)
     return None
 
 
 def _nothing(facts: Facts) -> Verdict | None:
     if facts.verdict == "nothing":
-        return Verdict(str(Outcome.NOTHING), ok=True, line=f"nothing to install{_because(facts)}")
+        return Verdict(Outcome.NOTHING.value, ok=True, line=f"nothing to install{_because(facts)}")
     if facts.dry_run:
         return Verdict(
             Outcome.NOTHING, ok=True, line=f"a dry run: no window was opened; {facts.expected} nodes expected"
@@ -128,7 +128,7 @@ def _nothing(facts: Facts) -> Verdict | None:
             Outcome.NOTHING, ok=True, line=f"no node was admitted of {facts.expected} expected{_missed(facts)}"
         )
     if facts.openings and all(one.state == "skipped" for one in facts.openings):
-        return Verdict(str(Outcome.NOTHING), ok=True, line=facts.openings[0].reason or "no node needed it")
+        return Verdict(Outcome.NOTHING.value, ok=True, line=facts.openings[0].reason or "no node needed it")
     return None
 
 
@@ -137,9 +137,9 @@ def _unfinished(facts: Facts) -> Verdict | None:
     if facts.admitted is not None:
         return None
     if facts.refused:
-        return Verdict(str(Outcome.HELD), ok=False, line=f"nothing was opened: {_named(facts.refused)}")
+        return Verdict(Outcome.HELD.value, ok=False, line=f"nothing was opened: {_named(facts.refused)}")
     return Verdict(
-        str(Outcome.HELD), ok=False, line="a step before the admission failed, nothing was opened; see its log"
+        Outcome.HELD.value, ok=False, line="a step before the admission failed, nothing was opened; see its log"
     )
 
 
@@ -150,7 +150,7 @@ def _never_opened(facts: Facts) -> Verdict | None:
     for state, outcome in (("late", Outcome.LATE), ("held", Outcome.HELD)):
         reasons = [one.reason for one in facts.openings if one.state == state]
         if reasons:
-            return Verdict(str(outcome), ok=True, line=f"{reasons[0] or state}; nothing was opened")
+            return Verdict(outcome.value, ok=True, line=f"{reasons[0] or state}; nothing was opened")
     return None
 
 
@@ -170,7 +170,7 @@ def _released(facts: Facts) -> Verdict:
         line += f"; {'; '.join(stops)}"
     if not ok and not unknown:
         line += f"; more than the {facts.budget:g} % that the policy allows"
-    return Verdict(str(Outcome.PARTIAL) if partial else Outcome.RELEASED, ok, line)
+    return Verdict((Outcome.PARTIAL if partial else Outcome.RELEASED).value, ok, line)
 
 
 def _is_beyond(facts: Facts) -> bool:
