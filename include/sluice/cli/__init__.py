@@ -41,6 +41,7 @@ COMMANDS = (
     "plan",
     "prove",
     "recall",
+    "report",
     "schema",
 )
 """Modules of the commands, in the order in which help lists them."""

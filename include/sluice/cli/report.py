@@ -1,0 +1,67 @@
+"""`python -m sluice report`: make the report of a release anew from the evidence, or list the latest releases.
+
+It reads the evidence and nothing else: no location is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluice import cli
+
+if TYPE_CHECKING:
+    from sluice.cli import Subparsers
+    from sluice.evidence.store import Store
+
+LISTED_DAYS = 14
+
+
+def add(subparsers: Subparsers) -> None:
+    """`report [RELEASE] [--out FOLDER] [--policy PATH]`."""
+    command = subparsers.add_parser(
+        "report", help="make the report of a release anew, or list the latest releases", description=__doc__
+    )
+    command.add_argument("release", metavar="RELEASE", nargs="?", help="its id; without one the latest are listed")
+    command.add_argument("--out", metavar="FOLDER", type=Path, help="write the files there, instead of to the evidence")
+    command.add_argument("--policy", metavar="PATH", help="a file or folder; else SLUICE_POLICY, else include/policy")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the files and say where they are."""
+    import boto3
+
+    from sluice.evidence.store import open_store
+    from sluice.files import read_policy
+    from sluice.flow.report import FILES, rendered, write
+
+    store = open_store(read_policy(options.policy).policy, boto3.Session())
+    if options.release is None:
+        return _list(store)
+    if options.out is None:
+        for where in write(store, options.release).values():
+            print(where)
+        return cli.DONE
+    options.out.mkdir(parents=True, exist_ok=True)
+    for kind, content in rendered(store, options.release):
+        path = options.out / FILES[kind]
+        path.write_bytes(content)
+        print(path)
+    return cli.DONE
+
+
+def _list(store: Store) -> int:
+    from sluice.cli.plans import plain
+    from sluice.cli.words import now
+    from sluice.evidence import queries
+
+    today = now().date()
+    # A release is dated by its window, which may be planned for the days to come.
+    found = queries.releases(store, today - timedelta(days=LISTED_DAYS), today + timedelta(days=7))
+    for one in found:
+        print(f"{one.release}  {'' if one.ok else 'FAILED '}{one.outcome}: {plain(one.line)}")
+    if not found:
+        print(f"No release was reported in the last {LISTED_DAYS} days in {store.describe()}.")
+    return cli.DONE
