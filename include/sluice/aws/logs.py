@@ -110,7 +110,14 @@ def _tail(connection: Connection, bucket: str, key: str) -> str:
     return content.decode(errors="replace")
 
 
-@calls("ssm:GetCommandInvocation")  # IAM knows no resource for it
+@calls("ssm:ListCommandInvocations", "ssm:GetCommandInvocation")  # IAM knows no resource for them
 def _kept(connection: Connection, command: str, node: str) -> tuple[str, str]:
-    answer = connection.need("ssm", "GetCommandInvocation", "Status", CommandId=command, InstanceId=node)
-    return str(answer.get("StandardOutputContent", "")), str(answer.get("StandardErrorContent", ""))
+    """Step by step: of a document of several steps nothing is answered without the step's name."""
+    stdout = stderr = ""
+    asked = {"CommandId": command, "InstanceId": node}
+    for invocation in connection.pages("ssm", "ListCommandInvocations", "CommandInvocations", Details=True, **asked):
+        for step in invocation.get("CommandPlugins") or ():
+            answer = connection.need("ssm", "GetCommandInvocation", "Status", PluginName=step["Name"], **asked)
+            stdout += str(answer.get("StandardOutputContent", ""))
+            stderr += str(answer.get("StandardErrorContent", ""))
+    return stdout, stderr
