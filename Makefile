@@ -9,10 +9,10 @@ VENV_PYTHON := .venv/bin/python
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 
-.PHONY: help setup test nightly check format lab lock clean
+.PHONY: help setup test nightly soak-proof check format lab lock clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what the project needs into .venv; the other commands do this by themselves
 	@.ci/setup
@@ -22,6 +22,9 @@ test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
 
 nightly: setup ## Run the campaigns that take too long for each change, whole
 	@SLUICE_NIGHTLY=1 $(VENV_PYTHON) -m pytest -m "nightly or shared" $(ARGS)
+
+soak-proof: setup ## Let 100,000 random worlds try to break the soak; CASES=1000 tries as many
+	$(VENV_PYTHON) tests/core/test_soak_invariant.py $(or $(CASES),100000)
 
 check: setup ## Check format, lint, types and who may import whom
 	$(VENV_PYTHON) -m ruff format --check

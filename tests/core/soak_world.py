@@ -57,7 +57,7 @@ def seen(
 def day_zero(*nodes: str) -> list[Sighted]:
     """Evidence before anything of interest: so that later rows are not of a location's first day."""
     return [
-        seen(node, -20, "INSTALLED", "1", patch="tzdata.noarch", installed=after(-100), until=60)
+        seen(node, -20, "INSTALLED", "1", patch="tzdata.noarch", installed=after(-100), until=60, release="first")
         for node in (*nodes, "n0")
     ]
 

@@ -92,3 +92,17 @@ def test_what_was_requested_and_came_nowhere_is_named() -> None:
     assert (one.title, one.nodes) == (title("2"), ("prod1", "prod2"))
     assert unanswered(made, [*missing, seen("prod3", 10.1, "INSTALLED", "2")]) == ()
     assert unanswered(made, [now("3", "INSTALLED")]) == ()
+
+
+def test_a_title_that_waited_for_a_reboot_was_not_there() -> None:
+    """Version 1 waits for its reboot, and the row has the title of version 2, which is out by then."""
+    waits = seen("prod1", 9, "INSTALLED_PENDING_REBOOT", "2", until=9.9, installed=after(9))
+    (one,) = found(now("2"), waits, manifest=manifest(), began=after(10))
+    assert one.cause == "dependency"
+    (scan,) = found(now("2", installed=after(9)), waits)
+    assert (scan.cause, "earlier release" in scan.detail) == ("dependency", True)
+
+
+def test_what_waits_for_its_reboot_and_was_requested_is_judged_after_it() -> None:
+    waits = now("3", "INSTALLED_PENDING_REBOOT")
+    assert found(waits, OLD, manifest=manifest((OPENSSL, title("2"))), began=after(10)) == []

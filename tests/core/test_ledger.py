@@ -90,7 +90,7 @@ def test_a_node_that_is_gone_counts_for_as_long_as_it_was_looked_at() -> None:
     assert entry(5.5) == "soaked"  # and for the 36 hours for which evidence is fresh
 
 
-def test_on_a_locations_first_day_the_clock_starts_at_the_installed_time() -> None:
+def test_what_the_very_first_release_sees_counts_since_its_installed_time() -> None:
     first = [seen("n1", 0, "INSTALLED", until=1, installed=after(-30))]
     (entry,) = fold(first, LINUX, demand(), after(0.1))
     assert (entry.started, entry.soaked) == (after(-30), True)

@@ -156,9 +156,12 @@ def fold(
 ) -> tuple[Entry, ...]:
     """The ledger of one OS product, as the policy lists it, at a moment: entries by id and title.
 
-    `issued` has the dates of the newest issues by KB, where a KB may be re-issued.
+    `sightings` are those of all rings and products; `issued` has the dates of the newest issues by KB, where a KB may
+    be re-issued.
     """
-    history = _History([one for one in sightings if covers(product, one.product) and one.at <= at], at)
+    known = [one for one in sightings if one.at <= at]
+    first = min(known, key=lambda one: one.at).release if known else ""
+    history = _History([one for one in known if covers(product, one.product)], first, at)
     return tuple(
         entry
         for patch in sorted(history.by_id)
@@ -200,21 +203,22 @@ def failing(sightings: Iterable[Sighted], at: datetime) -> dict[str, tuple[str, 
 class _History:
     """Rows by id, and when each node was last looked at in its ring."""
 
-    def __init__(self, rows: Sequence[Sighted], at: datetime) -> None:
+    def __init__(self, rows: Sequence[Sighted], first: str, at: datetime) -> None:
         self.at = at
+        self._first = first
         self.by_id: dict[str, list[Sighted]] = defaultdict(list)
         self.looked: dict[tuple[str, str | None], datetime] = {}
-        self._day_one: dict[str, datetime] = {}
         for row in sorted(rows, key=lambda one: (one.at, one.until, one.node)):
             self.by_id[row.id].append(row)
             seen = (row.node, row.ring)
             self.looked[seen] = max(self.looked.get(seen, row.at), min(row.until, at))
-            self._day_one.setdefault(row.location, row.at)
 
     def since(self, row: Sighted) -> datetime:
-        """When a row was true: when it was read, and on the first day of a location since AWS's InstalledTime."""
-        first_day = row.at.date() == self._day_one[row.location].date()
-        if first_day and row.shown == "installed" and row.installed is not None:
+        """When a row was true: when it was read, and by the very first release since AWS's InstalledTime.
+
+        By no later one: a node that comes later may have run for an hour, from an image that is a year old.
+        """
+        if row.release == self._first and row.shown == "installed" and row.installed is not None:
             return min(row.installed, row.at)
         return row.at
 
@@ -243,7 +247,8 @@ class _Package:
         severity = max((severity_of(row) for row in rows), key=self._days)
         days = self._days(severity)
         sightings = list(self._sightings(title))
-        counted = [one for one in sightings if one.node in self._counted(sightings, days)]
+        nodes = self._counted(sightings, days)
+        counted = [one for one in sightings if one.node in nodes]
         demand = self._demand.ring
         started = soak.clock_start(counted, min_nodes=demand.min_nodes, issued=self._issued)
         latest = soak.latest_states(sightings)

@@ -1,7 +1,9 @@
 """What came to production without having soaked, and how: nothing of it was requested.
 
-New on a node is what it did not show as installed when it was looked at last. A node that is looked at for the first
-time has what AWS says was installed since the release began; the rest was there before anybody looked.
+New on a node is what it has not shown as installed before. A node that is looked at for the first time has what AWS
+says was installed since the release began; the rest was there before anybody looked. Where a title may be that of a
+newer version than the one that is there (INSTALLED_OTHER on rpm, and whatever waits for a reboot), only the time says
+that something came; what waits for its reboot and was requested in some version is judged by the scan after that.
 """
 
 from __future__ import annotations
@@ -107,11 +109,14 @@ class _Reader:
         self._requested = {item.key for item in manifest.items} if manifest else set()
         self._looked: dict[str, datetime] = {}
         self._had: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._pending: set[tuple[str, str]] = set()
         self._soaked: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         for row in earlier:
             self._looked[row.node] = max(row.until, self._looked.get(row.node, row.until))
-            if row.shown in ("installed", "pending_reboot"):
+            if row.shown == "installed":
                 self._had[row.node].add((row.id, title_of(row)))
+            elif row.shown == "pending_reboot":
+                self._pending.add((row.node, row.id))
 
     def judge(self, row: Sighted) -> Iterator[Arrival]:
         """The row as an arrival without soak, if it is one."""
@@ -127,14 +132,15 @@ class _Reader:
         yield Arrival(row.node, row.location, product, row.id, key.title, row.installed, cause, detail)
 
     def _is_new(self, row: Sighted) -> bool:
-        came = row.shown in ("installed", "pending_reboot")
         looked = self._looked.get(row.node)
         since = looked or self._began
-        if row.state == "INSTALLED_OTHER" and not came:
-            # Its title may be of a newer version: only the time says whether anything came.
-            return row.installed is not None and since is not None and row.installed > since
-        if not came or (row.id, title_of(row)) in self._had[row.node]:
-            return came and self._reissued(row) is not None
+        if row.shown != "installed":
+            uncertain = row.shown == "pending_reboot" or row.state == "INSTALLED_OTHER"
+            listed = row.shown == "pending_reboot" and any(key.id == row.id for key in self._requested)
+            came = row.installed is not None and since is not None and row.installed > since
+            return uncertain and came and not listed
+        if (row.id, title_of(row)) in self._had[row.node]:
+            return self._reissued(row) is not None
         if looked is None:
             return row.installed is not None and since is not None and row.installed >= since
         return True
@@ -151,6 +157,8 @@ class _Reader:
     def _cause(self, row: Sighted) -> tuple[Cause, str]:
         if row.other:
             return "other patcher", row.other
+        if self._began is None and (row.node, row.id) in self._pending:
+            return "dependency", "came with an earlier release, and waited for its reboot until now"
         if self._began is None:
             return "other patcher", "it came between two looks, and no release of Sluice installed meanwhile"
         if row.installed is not None and row.installed < self._began:

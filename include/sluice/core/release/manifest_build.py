@@ -84,6 +84,7 @@ class _Product:
         self.only_production: list[OnlyProduction] = []
         self.found: set[str] = set()
         self._at, self._asked, self._recalls, self._issued = at, asked, known.recalls, known.issued
+        self._sightings = known.sightings
         self._rows = [row for row in known.sightings if covers(product, row.product) and row.at <= at]
         groups = [slot.group for slot in slots(policy, window) if slot.group and slot.product == product]
         self._groups = {group.name for group in groups}
@@ -101,7 +102,7 @@ class _Product:
 
     def _soaked(self) -> None:
         """What has soaked in the ring before every ring that it goes to."""
-        books = [ledger.fold(self._rows, self.product, demand, self._at, self._issued) for demand in self._demands]
+        books = [ledger.fold(self._sightings, self.product, demand, self._at, self._issued) for demand in self._demands]
         if not books:
             return
         everywhere = set.intersection(*({entry.key for entry in book if entry.soaked} for book in books))
