@@ -55,3 +55,9 @@ def test_production_is_no_twin_of_production() -> None:
 
 def test_nodes_that_are_not_reached_anyway_are_not_named_twice() -> None:
     assert kept_out([], expected(reason=str(Reason.STOPPED))) == {}
+
+
+def test_a_twin_whose_last_installation_failed_as_a_whole_did_not_pass() -> None:
+    rows = [seen("n1", 0, "INSTALLED", until=9)]
+    nodes = passed(rows, after(10), {"n1": "exit status 156"})
+    assert "exit status 156" in without_twin(POLICY, SLOTS, [expected()], nodes, after(10))["prod1"][1]

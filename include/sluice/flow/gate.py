@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sluice.aws import alarms, calendars, halts, nodes, operations, recalls
@@ -22,7 +22,7 @@ from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, S
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.rights import is_ad_hoc, objections
 from sluice.core.release.terms import Expected, Outcome, Reason
-from sluice.core.release.twins import passed, without_twin
+from sluice.core.release.twins import Passed, passed, without_twin
 from sluice.evidence import tables
 from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
 from sluice.flow.resolve import read_resolved
@@ -175,8 +175,9 @@ def _facts(run: Run, ready: Sequence[str]) -> Facts:
             found = _other_patchers(run, connection, known)
             others = None if others is None or found is None else others + found
     reachable = [one for one in expected if one.reason is None]
-    kept_out = _kept_out(run, made, reachable, sightings, now)
-    behind, failed = _behind(run, made, sightings, now)
+    broken = _broken(run, now)
+    kept_out = _kept_out(run, made, reachable, passed(sightings, now, broken), now)
+    behind, failed = _behind(run, made, sightings, now, broken)
     return Facts(
         release=run.release.id,
         window=run.window.name,
@@ -230,12 +231,12 @@ def _covered(made: Manifest) -> list[Covered]:
 
 
 def _kept_out(
-    run: Run, made: Manifest, reachable: Sequence[Expected], sightings: Sequence[Sighted], now: datetime
+    run: Run, made: Manifest, reachable: Sequence[Expected], before: Sequence[Passed], now: datetime
 ) -> dict[str, tuple[str, str]]:
     """Nodes without a twin, and those that nothing is requested for."""
     own = slots(run.policy, run.window)
     product_of = {slot.name: slot.product or "" for slot in own}
-    kept_out = without_twin(run.policy, own, reachable, passed(sightings, now), now)
+    kept_out = without_twin(run.policy, own, reachable, before, now)
     for one in reachable:
         product = product_of.get(one.slot or "", "")
         if not made.of(product):
@@ -243,18 +244,32 @@ def _kept_out(
     return kept_out
 
 
-def _behind(run: Run, made: Manifest, sightings: Sequence[Sighted], now: datetime) -> tuple[list[str], tuple[str, ...]]:
+def _behind(
+    run: Run, made: Manifest, sightings: Sequence[Sighted], now: datetime, broken: Mapping[str, str]
+) -> tuple[list[str], tuple[str, ...]]:
     """The nodes of the rings before with the release's products, and those on which something failed."""
     rings = _rings_before(run)
     wanted = [product for product in made.products if made.of(product)]
-    rows = [
-        row
-        for row in sightings
-        if row.ring in rings and any(covers(product, row.product) for product in wanted)
-    ]  # fmt: skip
-    failures = ledger.failing(rows, now)
-    failed = tuple(f"{node} ({', '.join(failures[node][:3])})" for node in sorted(failures))
-    return sorted({row.node for row in rows}), failed
+    rows = [row for row in sightings if row.ring in rings and any(covers(one, row.product) for one in wanted)]
+    nodes = sorted({row.node for row in rows})
+    failures = {node: why for node, why in broken.items() if node in nodes}
+    failures |= {node: ", ".join(failed[:3]) for node, failed in ledger.failing(rows, now).items()}
+    return nodes, tuple(f"{node} ({failures[node]})" for node in sorted(failures))
+
+
+def _broken(run: Run, now: datetime) -> dict[str, str]:
+    """Nodes on which the last installation failed, whatever their patches say, and why."""
+    installing = {window.name for window in run.policy.windows if window.installs}
+    since = (now - timedelta(days=max(ring.max_wait_days for ring in run.policy.rings))).date()
+    columns = ("window", "node", "read", "result", "line")
+    until = (now + timedelta(days=1)).date()
+    found = tables.read(run.store, "patch_summaries", since, until, columns=columns).to_dicts()
+    last: dict[str, Mapping[str, Any]] = {}
+    for one in found:
+        tried = one["window"] in installing and one["result"] != "missed" and one["read"] <= now
+        if tried and (one["node"] not in last or one["read"] > last[one["node"]]["read"]):
+            last[one["node"]] = one
+    return {node: one["line"] or "its installation failed" for node, one in last.items() if one["result"] == "failed"}
 
 
 def _rings_before(run: Run) -> dict[str, str]:

@@ -6,7 +6,7 @@ older than a patch may wait at most, and nothing that failed on it is still to b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,10 +34,13 @@ class Passed(Plain):
     """What failed on it and is not repaired."""
 
 
-def passed(sightings: Iterable[Sighted], at: datetime) -> tuple[Passed, ...]:
-    """Every node that has a ring, by what it showed when it was last looked at."""
+def passed(sightings: Iterable[Sighted], at: datetime, failed: Mapping[str, str] | None = None) -> tuple[Passed, ...]:
+    """Every node that has a ring, by what it showed when it was last looked at.
+
+    `failed` are nodes on which the last installation failed as a whole, and why.
+    """
     rows = [row for row in sightings if row.at <= at]
-    failures = ledger.failing(rows, at)
+    failures = {node: (why,) for node, why in (failed or {}).items()} | ledger.failing(rows, at)
     last: dict[str, Sighted] = {}
     for row in rows:
         if row.node not in last or row.until >= last[row.node].until:
