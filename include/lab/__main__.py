@@ -1,4 +1,4 @@
-"""`python -m lab`: serve the lab, evaluate a baseline, measure the lab."""
+"""`python -m lab`: serve the lab, evaluate a baseline, measure the lab, rehearse a policy in it."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lab.bench import main as bench
 
         return bench(arguments[1:])
+    if arguments[:1] in (["rehearse"], ["demo"]):
+        from lab.rehearsal.command import main as rehearse
+
+        return rehearse(arguments[1:], arguments[0])
     options = _parser().parse_args(arguments)
     try:
         if options.command == "evaluate":
@@ -55,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m lab", description="AWS patching on one machine.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{serve,evaluate,bench}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{serve,evaluate,bench,rehearse,demo}")
     serve = commands.add_parser(
         "serve",
         help="serve the lab on 127.0.0.1",
@@ -63,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.add_argument("--port", type=_port, default=DEFAULT_PORT, help="where to listen, 0 to 65535")
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen; another is for containers only")
     serve.add_argument("--fleet", default="demo", help="demo, large, huge or a file")
     serve.add_argument("--clock", type=_clock, default="manual", help="manual, real or lab seconds per second")
     serve.add_argument("--seed", type=int, default=0, help="whole number that every id and draw comes from")
@@ -71,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="what a baseline makes of packages: JSON from standard input to standard output"
     )
     commands.add_parser("bench", help="how large a fleet the lab holds (its own options: bench --help)")
+    commands.add_parser("rehearse", help="a policy's weeks through the real DAGs (its own options: rehearse --help)")
+    commands.add_parser("demo", help="the demo's fortnight, and Airflow's UI open on it (its own options: demo --help)")
     return parser
 
 
@@ -112,7 +119,7 @@ def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         fleet = load_fleet(options.fleet)
-        with LabServer(_lab(options, fleet), options.port, fleet=fleet) as server:
+        with LabServer(_lab(options, fleet), options.port, fleet=fleet, host=options.host) as server:
             print(_welcome(server), flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:

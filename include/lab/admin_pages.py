@@ -79,6 +79,7 @@ def _clock(lab: Lab, request: Request) -> Any:
         "pending": len(pending),
         "next": stamp(pending[0].when) if pending else None,
         "under_way": len(under_way(lab)),
+        "opens": _opens(lab),
     }
 
 
@@ -110,6 +111,13 @@ def _advance_until_ended(lab: Lab, until: datetime) -> None:
             return
         seen = left
     lab.clock.advance_to(until)
+
+
+def _opens(lab: Lab) -> str | None:
+    """When the next window begins, of those that are enabled."""
+    windows = (window for location in lab.locations() for window in location.windows.values())
+    soonest = min((one.next_execution for one in windows if one.next_execution is not None), default=None)
+    return stamp(soonest) if soonest is not None else None
 
 
 def under_way(lab: Lab) -> set[str]:

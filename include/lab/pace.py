@@ -14,16 +14,18 @@ from typing import Protocol
 
 BEFORE_START = timedelta(minutes=10)
 """So long before a window's start releases are let look once more: they open it with a lead of their own."""
-STEP = timedelta(minutes=5)
+STEP = timedelta(minutes=10)
 """At most so far while nothing is under way and a window's time has come."""
 LONG_STEP = timedelta(minutes=20)
 """At most so far while something is under way."""
-TOGETHER = timedelta(minutes=6)
+SOON = timedelta(hours=1)
+"""A window that begins so soon is waited for, and what it then does with it."""
+TOGETHER = timedelta(minutes=10)
 """What ends so shortly after the first thing that ends is waited for in the same move."""
 
 
 class Moment(Protocol):
-    """What the lab says of its time after a move."""
+    """What the lab says of its time."""
 
     @property
     def now(self) -> datetime:
@@ -32,6 +34,10 @@ class Moment(Protocol):
     @property
     def under_way(self) -> int:
         """How many executions and images are under way."""
+
+    @property
+    def opens(self) -> datetime | None:
+        """When the next window begins, of those that are enabled; None: none is."""
 
 
 class Clock(Protocol):
@@ -52,23 +58,27 @@ class Awaited:
     end: datetime
 
 
-def limit(now: datetime, awaited: Sequence[Awaited], *, under_way: bool, following: datetime | None) -> datetime:
+def limit(here: Moment, awaited: Sequence[Awaited], following: datetime | None) -> datetime:
     """How far the clock may move at most. `following` is when the next DAG begins."""
     limits = [] if following is None else [following]
-    for one in awaited:
-        if now < one.start - BEFORE_START:
-            limits.append(one.start - BEFORE_START)
-        elif now < one.start:
-            limits.append(one.start)
-        else:
-            limits.append(now + (LONG_STEP if under_way else STEP))
-    return max(now, min(limits, default=now + STEP))
+    limits += [_limit(here, one) for one in awaited]
+    return max(here.now, min(limits, default=here.now + STEP))
+
+
+def _limit(here: Moment, one: Awaited) -> datetime:
+    now = here.now
+    if now < one.start - BEFORE_START:
+        return one.start - BEFORE_START
+    if here.opens is not None and now <= here.opens <= now + SOON:
+        return here.opens + LONG_STEP
+    if here.under_way:
+        return now + LONG_STEP
+    return one.start if now < one.start else now + STEP
 
 
 def move(lab: Clock, awaited: Sequence[Awaited], following: datetime | None) -> Moment:
     """Move the clock once, as far as it may; where it is now."""
-    here = lab.clock()
-    until = limit(here.now, awaited, under_way=here.under_way > 0, following=following)
+    until = limit(lab.clock(), awaited, following)
     ended = lab.advance(until, stop_when_something_ends=True)
     latest = min(until, ended.now + TOGETHER)
     while ended.under_way and ended.now < latest:

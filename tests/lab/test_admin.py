@@ -76,7 +76,15 @@ def test_the_list_names_every_page_and_each_says_what_it_is(lab):
 def test_the_clock_tells_its_time_and_moves_as_asked(lab):
     assert ask(lab, "GET", "/lab/clock") == (
         200,
-        {"now": "2025-06-02T00:00:00Z", "mode": "manual", "rate": None, "pending": 0, "next": None, "under_way": 0},
+        {
+            "now": "2025-06-02T00:00:00Z",
+            "mode": "manual",
+            "rate": None,
+            "pending": 0,
+            "next": None,
+            "under_way": 0,
+            "opens": None,
+        },
     )
     moves = [
         ({"seconds": 30}, "2025-06-02T00:00:30Z"),

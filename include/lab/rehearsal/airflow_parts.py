@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from lab.errors import LabError
-from lab.rehearsal.ground import ROOT
+from lab.rehearsal.ground import PRODUCT, ROOT
 from lab.rehearsal.processes import Processes
 
 USERS = {"requester": "op", "approver": "op", "viewer": "viewer", "admin": "admin"}
@@ -28,6 +28,18 @@ USERS = {"requester": "op", "approver": "op", "viewer": "viewer", "admin": "admi
 PARTS = ("scheduler", "dag-processor", "api-server", "triggerer")
 HEALTHY_SECONDS = 180.0
 TASKS_AT_ONCE = 4
+
+PRELOAD = """\
+import sys
+from pathlib import Path
+
+if sys.argv[1:2] == ["scheduler"]:
+    from lab.rehearsal.preload import preload
+
+    preload([Path({product!r})])
+"""
+"""Airflow's own place for what its processes read first. Tasks are forks of the scheduler's workers: what is imported
+there is imported once, and not for each of them."""
 
 
 def airflow_settings(home: Path, port: int) -> dict[str, str]:
@@ -98,6 +110,9 @@ class AirflowParts:
         passwords = self.home / "passwords.json"
         passwords.touch(mode=0o600)
         passwords.write_text(json.dumps(dict(self.passwords)), "utf-8")
+        config = self.home / "config"
+        config.mkdir(exist_ok=True)
+        (config / "airflow_local_settings.py").write_text(PRELOAD.format(product=str(PRODUCT)), "utf-8")
         self._migrate()
         self.start_parts(*PARTS)
         self.wait_until_healthy()

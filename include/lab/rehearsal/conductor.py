@@ -19,7 +19,7 @@ STUCK_SECONDS = 300.0
 """Real seconds without any change after which the rehearsal gives up."""
 OVERDUE = timedelta(hours=4)
 """A release that is active so long after its window's end will not end."""
-QUEUED = "queued"
+QUEUED, ASKING = "queued", "awaiting_input"
 
 
 class Airflow(Protocol):
@@ -66,7 +66,16 @@ class Release:
     """What was said where it asked."""
 
 
-STEPS = ("resolve", "preflight", "manifest", "gate", "admit", "verify", "close", "report")
+RESULTS = {
+    "preflight": "preflight",
+    "manifest": "return_value",
+    "gate": "return_value",
+    "admit": "admitted",
+    "verify": "return_value",
+    "close": "return_value",
+    "report": "report",
+}
+"""Steps whose result is read, and the XCom that has it."""
 
 
 @dataclass
@@ -94,6 +103,7 @@ class Conductor:
         self._answered: dict[tuple[str, str], str] = {}
         self._seen: Any = None
         self._since = time.monotonic()
+        self._calls = 0
         self._changed = time.monotonic()
 
     def play(self) -> list[Release]:
@@ -137,12 +147,16 @@ class Conductor:
                 state=state,
                 seconds=time.monotonic() - self._began[key],
                 tasks=tuple(self.airflow.tasks(*key)),
-                results={step: found for step in STEPS if (found := self.airflow.xcom(*key, step)) is not None},
+                results=self._results(key),
                 answer=self._answered.get(key),
             )
             self.done.append(release)
             self._note_change()
             self.tell(self.lab.clock().now, f"{planned.dag_id}: {told(release)}")
+
+    def _results(self, key: tuple[str, str]) -> dict[str, Any]:
+        found = {step: self.airflow.xcom(*key, step, name) for step, name in RESULTS.items()}
+        return {step: result for step, result in found.items() if result is not None}
 
     def _answer(self, now: datetime) -> int:
         """Answer what is asked; how many answers were given."""
@@ -166,10 +180,18 @@ class Conductor:
         if seen != self._seen:
             self._seen = seen
             self._note_change()
-            self._since = time.monotonic()
+            self._begin_to_watch()
             return False
-        waits = bool(runs) and all(run.waits for run in runs)
-        return waits and time.monotonic() - self._since >= self.airflow.settle_seconds
+        if not runs or not all(run.waits for run in runs):
+            return False
+        lookers = sum(task.state != ASKING for run in runs for task in run.tasks)
+        looked = self.lab.calls() - self._calls >= lookers
+        return looked and time.monotonic() - self._since >= self.airflow.settle_seconds
+
+    def _begin_to_watch(self) -> None:
+        """From now on everybody who waits has to look once before the clock may move."""
+        self._since = time.monotonic()
+        self._calls = self.lab.calls()
 
     @staticmethod
     def _behind(run: DagRun, active: Sequence[DagRun]) -> bool:
@@ -189,7 +211,7 @@ class Conductor:
         following = min((one.dag_start for one in self.due), default=None)
         moment = move(self.lab, awaited, following)
         self.moves += 1
-        self._since = time.monotonic()
+        self._begin_to_watch()
         self.moved(moment.now)
 
     def _note_change(self) -> None:

@@ -15,6 +15,7 @@ from lab.errors import LabError
 from sluice.core.policy.policy import Policy
 
 ROOT = Path(__file__).resolve().parents[3]
+PRODUCT = ROOT / "include" / "sluice"
 CREDENTIALS = "lab"
 """Access key and secret of clients of the lab: it has no others."""
 

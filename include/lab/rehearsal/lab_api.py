@@ -23,6 +23,8 @@ class Now:
     next: datetime | None
     under_way: int
     """Executions and images that have not ended."""
+    opens: datetime | None
+    """When the next window begins, of those that are enabled."""
 
 
 class LabApi:
@@ -57,6 +59,10 @@ class LabApi:
         """The fleet as the lab has it."""
         return list(self._pages("/lab/fleet", "nodes", {}))
 
+    def calls(self) -> int:
+        """How many requests of AWS's API it has had."""
+        return int(self.ask("GET", "/lab/calls")["total"])
+
     def add_faults(self, *rules: dict[str, Any]) -> None:
         """Add fault rules."""
         self.ask("POST", "/lab/faults", {"rules": list(rules)})
@@ -85,9 +91,10 @@ class LabApi:
 
 
 def _now(answer: dict[str, Any]) -> Now:
-    following = answer["next"]
+    following, opens = answer["next"], answer["opens"]
     return Now(
         datetime.fromisoformat(answer["now"]),
-        None if following is None else datetime.fromisoformat(following),
+        datetime.fromisoformat(following) if following else None,
         answer["under_way"],
+        datetime.fromisoformat(opens) if opens else None,
     )

@@ -77,6 +77,11 @@ class Record:
         """The ring of a patch group; None: the policy has none of that name."""
         return next((one.ring for one in self.policy.patch_groups if one.name == group), None)
 
+    def is_production(self, group: str | None) -> bool:
+        """Whether a patch group is in a ring of production."""
+        name = self.ring_of(group)
+        return any(ring.production for ring in self.policy.rings if ring.name == name)
+
     def installs(self) -> list[Mapping[str, Any]]:
         """Install operations, in order."""
         return [entry for entry in self.entries if entry["kind"] == "install"]
@@ -156,11 +161,10 @@ class Record:
 
     def ungated(self) -> list[Mapping[str, Any]]:
         """Installs on production without a list of what to install, or outside a window's execution."""
-        production = {ring.name for ring in self.policy.rings if ring.production}
         return [
             entry
             for entry in self.installs()
-            if self.ring_of(entry["group"]) in production and not (entry["override"] and entry["execution_id"])
+            if self.is_production(entry["group"]) and not (entry["override"] and entry["execution_id"])
         ]
 
     def overtaken(self, ring: str, soak: timedelta) -> list[tuple[Patch, Patch]]:

@@ -1,0 +1,77 @@
+"""What the demo's fortnight is to show, and whether it did: asked of the lab's record wherever it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from lab.rehearsal.conductor import Release, outcome_of
+from lab.rehearsal.record import Record
+from lab.rehearsal.table import nodes_of
+
+FIRST_DAY, WEEKS = "2025-06-03", 2
+FAULTS: tuple[dict[str, Any], ...] = (
+    # One image is refused, once: that node is not admitted, and patched a week later.
+    {
+        "kind": "access_denied",
+        "service": "ec2",
+        "operation": "CreateImage",
+        "account": "222222222222",
+        "region": "eu-central-1",
+        "times": 1,
+    },
+)
+"""What goes wrong beside what goes wrong on the demo's nodes anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One thing that was to be seen, and where it was; `where` is empty where it was not."""
+
+    what: str
+    where: str
+
+
+def shown(done: Sequence[Release], record: Record, nodes: Sequence[Mapping[str, Any]], faults: Any) -> list[Shown]:
+    """Everything that the fortnight is to show."""
+    gated = [one for one in done if one.planned.gated]
+    soak = timedelta(days=7)
+    return [
+        Shown("a closed gate", _first(gated, lambda one: _verdict(one) == "closed")),
+        Shown("an open gate, approved", _first(gated, lambda one: _verdict(one) == "open" and one.answer == "Approve")),
+        Shown(
+            "production released",
+            _first(gated, lambda one: outcome_of(one) in ("released", "partial") and bool(nodes_of(one, record)[0])),
+        ),
+        Shown("a failed node", _first(done, lambda one: bool(nodes_of(one, record)[1]))),
+        Shown("an offline node", ", ".join(sorted(one["name"] for one in nodes if one["agent"] == "lost")[:2])),
+        Shown("a failed backup", _hit(faults)),
+        Shown("a reboot wave", _booted(record)),
+        Shown("a patch whose successor came before it had soaked", _overtaken(record, soak)),
+    ]
+
+
+def _verdict(release: Release) -> str:
+    gate = release.results.get("gate")
+    return str(gate.get("verdict")) if isinstance(gate, Mapping) else ""
+
+
+def _first(done: Sequence[Release], fits: Any) -> str:
+    return next((f"{one.planned.start:%a %d %b} {one.planned.window}" for one in done if fits(one)), "")
+
+
+def _hit(faults: Any) -> str:
+    hits = [rule for rule in faults["rules"] if rule["operation"] == "CreateImage" and rule["hit"]]
+    return f"{hits[0]['account']}/{hits[0]['region']}" if hits else ""
+
+
+def _booted(record: Record) -> str:
+    boots = [entry for entry in record.entries if entry["kind"] == "boot"]
+    return f"{len(boots)} boots, the first of {boots[0]['name']}" if boots else ""
+
+
+def _overtaken(record: Record, soak: timedelta) -> str:
+    found = record.overtaken(record.policy.rings[0].name, soak)
+    return f"{found[0][0]} by {found[0][1].version}" if found else ""

@@ -1,0 +1,210 @@
+"""Lab, Airflow and the ground under them, in one folder, for as long as a rehearsal lasts."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import yaml
+
+from lab.clock import stamp
+from lab.errors import LabError
+from lab.rehearsal import ground
+from lab.rehearsal.agenda import read_policy
+from lab.rehearsal.airflow_api import AirflowApi
+from lab.rehearsal.airflow_parts import AirflowParts, task_environment
+from lab.rehearsal.in_process import InProcessAirflow
+from lab.rehearsal.lab_api import LabApi
+from lab.rehearsal.processes import Processes, end_stale
+from lab.rehearsal.rest import RestAirflow
+from sluice.core.errors import SluiceError
+from sluice.core.policy.policy import Policy
+from sluice.core.yaml_text import read
+
+POLL_AT_MOST = 0.6
+"""Real seconds between two looks of a release in a rehearsal: the lab's clock stands still meanwhile."""
+POLL_IN_PROCESS = 0.06
+"""The same where no server stands between."""
+WAKING = 1.3
+"""Real seconds that Airflow's triggerer needs to hand on what a trigger found, at most (it looks every second)."""
+LAB_SECONDS = 60.0
+FOLDER = ".demo"
+_ENDPOINT = re.compile(r"^Endpoint: (http://\S+)$", re.MULTILINE)
+
+
+@dataclass
+class Stage:
+    """What a rehearsal plays on."""
+
+    home: Path
+    policy: Policy
+    policy_file: Path
+    lab: LabApi
+    processes: Processes
+    parts: AirflowParts
+    airflow: RestAirflow | None = field(default=None)
+
+    def start_airflow(self) -> RestAirflow:
+        """Start Airflow and sign in as who asks and who answers."""
+        self.parts.start()
+        self.airflow = RestAirflow(
+            self._as("requester"),
+            self._as("approver"),
+            settle_seconds=self.policy.timing.poll_at_most_seconds + WAKING,
+        )
+        return self.airflow
+
+    def start_in_process(self) -> InProcessAirflow:
+        """Start Airflow's task execution without its servers: for one location, and quick."""
+        airflow = InProcessAirflow(self.home / "airflow", self.parts.environment, self.processes)
+        airflow.start()
+        return airflow
+
+    def _as(self, user: str) -> AirflowApi:
+        return AirflowApi(self.parts.address, user, self.parts.passwords[user])
+
+    def alive(self) -> None:
+        """Raise LabError when a process that everything needs has ended."""
+        if ended := self.processes.ended():
+            shown = ", ".join(f"{name} with {code}" for name, code in ended.items())
+            raise LabError(f"ended by itself: {shown}; logs are in {self.home}")
+
+    def sluice(self, *arguments: str) -> str:
+        """Run `python -m sluice …` on the policy; what it said."""
+        region = ground.default_region(self.policy)
+        return ground.sluice(self.policy_file, self.lab.endpoint, region, *arguments)
+
+
+@contextmanager
+def held(home: Path) -> Iterator[Processes]:
+    """Hold the folder for this process, with nothing left in it of an earlier one; end every process afterwards.
+
+    Raises LabError while another one holds it.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            raise LabError(
+                f"a rehearsal runs in {home} already ({holder}): stop it with Ctrl-C there, or choose another --home"
+            ) from None
+        note = home / "processes"
+        end_stale(note)
+        _clear(home, keep=("lock",))
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        processes = Processes(note)
+        try:
+            with interruptible():
+                yield processes
+        finally:
+            with undisturbed():
+                processes.stop()
+            lock.truncate(0)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Take SIGTERM and a closed terminal for a Ctrl-C."""
+    before = {name: signal.signal(name, signal.default_int_handler) for name in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let nobody interrupt the end: what it stops would be left running."""
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, signal.SIG_IGN) for name in ignored}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+
+
+@contextmanager
+def stage(
+    home: Path,
+    processes: Processes,
+    policy_file: Path,
+    *,
+    fleet: str,
+    start: datetime,
+    seed: int = 0,
+    settings: Mapping[str, str] | None = None,
+    poll_at_most: float = POLL_AT_MOST,
+) -> Iterator[Stage]:
+    """A lab with the policy applied in it, and an Airflow that is ready to be started.
+
+    Airflow takes longest to start, so the caller decides when. Raises LabError with what went wrong.
+    """
+    quick = quickened(policy_file, home / "policy.yaml", poll_at_most)
+    policy = read_policy(quick, dict(os.environ))
+    lab = LabApi(_start_lab(processes, home, fleet, start, seed))
+    aws = ground.aws_environment(lab.endpoint, ground.default_region(policy))
+    parts = AirflowParts(
+        home / "airflow", task_environment(aws, quick), processes, settings=settings if settings is not None else {}
+    )
+    made = Stage(home, policy, quick, lab, processes, parts)
+    try:
+        yield made
+    finally:
+        lab.close()
+        if made.airflow is not None:
+            made.airflow.close()
+
+
+def quickened(policy_file: Path, copy: Path, poll_at_most: float) -> Path:
+    """A copy of the policy that looks as often as a rehearsal can bear; everything else is as it was written."""
+    try:
+        data = read(policy_file.read_text("utf-8"), str(policy_file)).data
+    except (OSError, SluiceError) as error:
+        raise LabError(f"expected a policy in {policy_file}: {error}") from error
+    if not isinstance(data, dict):
+        raise LabError(f"expected a policy in {policy_file}: keys with values")
+    timing = {**(data.get("timing") or {}), "poll_seconds": poll_at_most / 2, "poll_at_most_seconds": poll_at_most}
+    copy.write_text(yaml.safe_dump({**data, "timing": timing}, sort_keys=False), "utf-8")
+    return copy
+
+
+def _start_lab(processes: Processes, home: Path, fleet: str, start: datetime, seed: int) -> str:
+    """Start a lab on a free port; its endpoint."""
+    log = home / "lab.log"
+    command = [sys.executable, "-m", "lab", "serve", "--port", "0", "--fleet", fleet]
+    command += ["--seed", str(seed), "--start", stamp(start)]
+    environment = {**os.environ, "PYTHONPATH": str(ground.ROOT / "include")}
+    served = processes.start("lab", command, environment, log, ground.ROOT)
+    patience = time.monotonic() + LAB_SECONDS
+    while served.poll() is None and time.monotonic() < patience:
+        if found := _ENDPOINT.search(log.read_text("utf-8")):
+            return found[1]
+        time.sleep(0.1)
+    raise LabError(f"the lab did not start:\n{log.read_text('utf-8')[-2000:]}")
+
+
+def _clear(home: Path, keep: tuple[str, ...]) -> None:
+    for one in home.iterdir():
+        if one.name in keep:
+            continue
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        else:
+            one.unlink()
