@@ -23,6 +23,7 @@ from sluice.core.release.backup import (
     image_name,
     mode,
     standing,
+    turn,
     unprotected,
     wanted,
 )
@@ -111,6 +112,11 @@ def test_every_image_is_asked_for_in_the_end_whatever_aws_lets_through_at_a_time
     assert rounds <= nodes + 10, "each round makes at least one, and most make about what is allowed"
 
 
+def test_a_node_at_which_aws_broke_off_holds_up_no_other() -> None:
+    assert turn(("i-1", "i-2", "i-3"), "i-1") == ("i-2", "i-3", "i-1")
+    assert turn(("i-1", "i-2", "i-3"), "") == ("i-1", "i-2", "i-3")
+
+
 def images(**states: str) -> list[Image]:
     return [Image(f"ami-{node}", f"i-{node}", state) for node, state in states.items()]
 
@@ -154,7 +160,14 @@ def test_where_backups_are_required_a_node_without_one_needs_a_waiver_and_so_do_
         "i-3": (Reason.NO_BACKUP, "its image was not available in time"),
         "i-5": (Reason.NO_BACKUP, "no image of it was asked for"),
     }
-    assert set(unprotected(nodes, policy, None, DAY + timedelta(days=1))) == {"i-1", "mi-1", "mi-2", "i-3", "i-4", "i-5"}
+    assert set(unprotected(nodes, policy, None, DAY + timedelta(days=1))) == {
+        "i-1",
+        "mi-1",
+        "mi-2",
+        "i-3",
+        "i-4",
+        "i-5",
+    }
 
 
 def test_a_node_with_several_images_of_a_release_has_a_backup_when_one_of_them_is_available() -> None:

@@ -33,6 +33,8 @@ class _Record:
     """Why EC2 makes no image, by node."""
     said: str = ""
     """What AWS said when it broke the last round off."""
+    broke_at: str = ""
+    """The node at which it did."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -41,12 +43,14 @@ class _Record:
             "pace": self.pace.as_json(),
             "refused": self.refused,
             "said": self.said,
+            "broke_at": self.broke_at,
         }
 
     @classmethod
     def of_json(cls, data: dict[str, Any]) -> _Record:
         until = datetime.fromisoformat(data["until"])
-        return cls(tuple(data["nodes"]), until, Pace.of_json(data["pace"]), dict(data["refused"]), data["said"])
+        pace, refused = Pace.of_json(data["pace"]), dict(data["refused"])
+        return cls(tuple(data["nodes"]), until, pace, refused, data["said"], data["broke_at"])
 
 
 def start(run: Run, location: str) -> dict[str, Any]:
@@ -120,23 +124,23 @@ def _first(run: Run, connection: Connection) -> _Record:
 
 def _round(run: Run, connection: Connection, record: _Record, found: Standing, now: datetime) -> _Record:
     """One round of requests, each of which a retry finds again by its name; the pace is recorded before it."""
-    nodes = found.missing[: record.pace.allowed(now)]
+    nodes = core.turn(found.missing, record.broke_at)[: record.pace.allowed(now)]
     if not nodes:
         return record
     between = timedelta(seconds=run.policy.timing.poll_seconds)
     _write(run, connection, replace(record, pace=record.pace.after(len(nodes), now, between, throttled=False)))
-    refused, said, made = dict(record.refused), "", 0
+    refused, said, broke_at, made = dict(record.refused), "", "", 0
     for node in nodes:
         try:
             _ask(run, connection, node)
         except AWSError as error:
             if not error.code.startswith(core.REFUSALS):
-                said = str(error)
+                said, broke_at = str(error), node
                 break
             refused[node] = str(error)
         made += 1
     pace = record.pace.after(made, now, between, throttled=bool(said))
-    after = replace(record, pace=pace, refused=refused, said=said)
+    after = replace(record, pace=pace, refused=refused, said=said, broke_at=broke_at)
     _write(run, connection, after)
     return after
 

@@ -7,7 +7,7 @@ round that is not due yet asks for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -71,6 +71,12 @@ def wanted(expected: Iterable[Expected], not_admissible: Collection[str]) -> tup
     return tuple(
         sorted(one.node for one in expected if one.reason is None and not one.hybrid and one.node not in not_admissible)
     )
+
+
+def turn(missing: Sequence[str], broke_at: str) -> tuple[str, ...]:
+    """The nodes in the order of the next round: one at which AWS broke the last one off holds up no other."""
+    behind = [node for node in missing if node > broke_at]
+    return (*behind, *(node for node in missing if node <= broke_at))
 
 
 @dataclass(frozen=True, slots=True)
