@@ -6,13 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from dag_runs import read_dags
+from flow_world import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py"))
+FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py") if path.name != "patch_windows.py")
+"""Files that have one DAG each, of their own name; `patch_windows.py` has one for each window that has no file."""
+INSTALLS = ("patch_install_nonprod", "patch_install_prod_linux", "patch_install_prod_windows")
 
 PARSE = """
 import json, sys
@@ -99,3 +106,137 @@ def test_the_trigger_form_offers_apply_take_over_locations_and_policy(dag_bag: A
         "locations": [],
         "policy": None,
     }
+
+
+@pytest.fixture
+def dags_of(airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """The DAGs that Airflow reads with another policy."""
+
+    def read(**changes: Any) -> Any:
+        file = tmp_path / "policy.yaml"
+        file.write_text(yaml.safe_dump({**SMALL, **changes}), "utf-8")
+        monkeypatch.setenv("SLUICE_POLICY", str(file))
+        bag = read_dags()
+        assert bag.import_errors == {}
+        return bag.dags
+
+    return read
+
+
+def window(name: str, **changes: Any) -> dict[str, Any]:
+    return {"name": name, "operation": "install", "schedule": "cron(0 22 ? * SAT#3 *)", "duration_hours": 3, **changes}
+
+
+def test_every_dag_tells_when_it_is_late(dag_bag: Any) -> None:
+    assert dag_bag.dags
+    for dag in dag_bag.dags.values():
+        (alert,) = dag.deadline
+        assert type(alert.reference).__name__ == "DagRunQueuedAtDeadline"
+        assert alert.interval > timedelta()
+        assert alert.callback.path == "sluice_airflow.notifiers.PolicyNotifier"
+        assert "{{ dag_run.dag_id }}" in alert.callback.kwargs["subject"]
+    (alert,) = dag_bag.dags["patch_install_prod_linux"].deadline
+    assert alert.interval == timedelta(hours=12 + 4 + 1)  # the lead, the window, the policy's margin
+
+
+@pytest.mark.parametrize("name", INSTALLS)
+def test_installs_begin_paused_and_backfill_nothing(name: str, dag_bag: Any) -> None:
+    dag = dag_bag.dags[name]
+    assert dag.is_paused_upon_creation
+    assert {kind.value for kind in dag.allowed_run_types} == {"scheduled", "manual"}
+
+
+def test_every_dag_of_windows_starts_by_the_policys_own_schedule(dag_bag: Any) -> None:
+    from sluice.files import DEFAULT, SHIPPED, read_policy
+    from sluice_airflow.schedules import dag_of
+
+    windows = read_policy(str(SHIPPED / DEFAULT), {}).policy.windows
+    for one in windows:
+        assert dag_bag.dags[dag_of(one.name)].timetable.serialize() == {
+            "schedule": one.schedule,
+            "zone": one.time_zone,
+            "lead_minutes": one.lead_minutes,
+            "open_minutes": 60 * one.duration_hours,
+        }
+    assert dag_bag.dags["patch_reboot"].timetable.can_be_scheduled is False
+
+
+def test_holding_and_closing_are_setup_and_teardown_and_the_report_decides(dag_bag: Any) -> None:
+    for name in (*INSTALLS, "patch_scan", "patch_reboot"):
+        tasks = dag_bag.dags[name].task_dict
+        assert tasks["hold"].is_setup
+        assert tasks["close"].is_teardown
+        assert tasks["close"].on_failure_fail_dagrun
+        assert "hold" in tasks["close"].upstream_task_ids
+        assert tasks["report"].trigger_rule.value == tasks["verify"].trigger_rule.value == "all_done"
+        assert [task.task_id for task in dag_bag.dags[name].leaves] == ["report"]
+
+
+def test_nothing_that_is_to_run_after_a_rejection_hangs_on_the_approval(dag_bag: Any) -> None:
+    assert dag_bag.dags["patch_install_prod_linux"].task_dict["approve"].downstream_task_ids == {"backup"}
+    assert dag_bag.dags["patch_reboot"].task_dict["approve"].downstream_task_ids == {"admit"}
+
+
+def test_nothing_is_installed_but_behind_gate_and_approval_on_production(dag_bag: Any) -> None:
+    for name in ("patch_install_prod_linux", "patch_install_prod_windows"):
+        tasks = dag_bag.dags[name].task_dict
+        for wave in ("wave_1.patch", "wave_3.reboot"):
+            above = tasks[wave].get_flat_relative_ids(upstream=True)
+            assert {"manifest", "gate", "approve", "backup", "admit", "hold"} <= set(above)
+        for step in ("gate", "approve", "backup", "hold", "wave_1.patch", "wave_2.patch"):
+            assert tasks[step].trigger_rule.value == "all_success", step
+
+
+def test_a_window_of_ones_own_gets_its_dag_without_new_code(dags_of: Callable[..., Any]) -> None:
+    shares = {"canary": 1, "shares": [10, 20]}
+    own = window("install-prod-erp", patch_groups="prod-linux", time_zone="Europe/Paris", waves=shares)
+    scan = window("scan-web", operation="scan", patch_groups="nonprod-linux", trigger="native")
+    dags = dags_of(windows=[*SMALL["windows"], own, scan, window("reboot", patch_groups="nonprod-linux")])
+    erp = dags["patch_install_prod_erp"]
+    assert [name for name in erp.task_ids if name.endswith("settle")] == [f"wave_{n}.settle" for n in (1, 2, 3, 4)]
+    assert "approve" in erp.task_ids
+    assert erp.timetable.serialize()["zone"] == "Europe/Paris"
+    assert "wave_1.scan" in dags["patch_scan_web"].task_ids
+    assert dags["patch_reboot"].task_ids != dags["patch_reboot.window"].task_ids
+    for name in ("patch_install_prod_erp", "patch_scan_web", "patch_reboot.window"):
+        assert "**Triage.**" in dags[name].doc_md
+
+
+def test_a_policy_without_windows_has_no_dags_for_them_and_breaks_no_file(dags_of: Callable[..., Any]) -> None:
+    assert set(dags_of(windows=SMALL["windows"][:1])) == {"patch_scan", "patch_policy", "patch_halt"}
+    assert set(dags_of(windows=[])) == {"patch_policy", "patch_halt"}
+
+
+def test_the_form_has_what_the_window_allows_and_checks_it(dags_of: Callable[..., Any]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    dags = dags_of(gate={"approval": "never", "change_ticket": "CHG[0-9]{7}"})
+    prod, nonprod, scan = (dags[f"patch_{name}"].params for name in ("install_prod_linux", "install_nonprod", "scan"))
+    assert set(prod) - set(nonprod) == {"expedite", "because"}
+    assert {"reboot", "backup", "dry_run", "retry_of", "change_ticket"} <= set(nonprod) - set(scan)
+    good = {
+        "change_ticket": "CHG0012345",
+        "retry_of": "install-prod-linux-20250609T0300-0123abcd",
+        "nodes": ["i-0123456789abcdef0", "mi-0123456789abcdef0"],
+        "occurrence": "2025-06-09T03:00:00Z",
+        "reboot": "always",
+    }
+    for name, value in good.items():
+        assert prod.get_param(name).resolve(value) == value
+    bad = {
+        "change_ticket": "CHG1",
+        "retry_of": "yesterday's",
+        "nodes": ["web-1"],
+        "reboot": "sometimes",
+        "locations": ["eu-west-3"],
+        "dry_run": "yes",
+    }
+    for name, value in bad.items():
+        with pytest.raises(ParamValidationError):
+            prod.get_param(name).resolve(value)
+    for params in (prod, nonprod, scan, dags["patch_reboot"].params):
+        for name in params:
+            param = params.get_param(name)
+            assert param.schema["title"], name
+            assert param.description, name
+            assert param.resolve() == param.value
