@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 
-.PHONY: help setup test nightly soak-proof check format lab lock clean
+.PHONY: bench help setup test nightly soak-proof check format lab lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ check: setup ## Check format, lint, types and who may import whom
 format: setup ## Format the code and repair what ruff can repair by itself
 	$(VENV_PYTHON) -m ruff check --fix
 	$(VENV_PYTHON) -m ruff format
+
+bench: setup ## Print what the DAG files cost when they are parsed
+	@$(VENV_PYTHON) tests/bench/parse_dags.py
 
 lab: setup ## Serve a local AWS; ARGS="--fleet large --clock 60" are options of `python -m lab serve`
 	@exec $(VENV_PYTHON) -m lab serve $(ARGS)
