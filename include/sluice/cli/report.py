@@ -6,7 +6,7 @@ It reads the evidence and nothing else: no location is asked.
 from __future__ import annotations
 
 import argparse
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sluice.evidence.store import Store
 
 LISTED_DAYS = 14
+"""Up to the latest release."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -54,14 +55,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(store: Store) -> int:
     from sluice.cli.plans import plain
-    from sluice.cli.words import now
     from sluice.evidence import queries
 
-    today = now().date()
-    # A release is dated by its window, which may be planned for the days to come.
-    found = queries.releases(store, today - timedelta(days=LISTED_DAYS), today + timedelta(days=7))
-    for one in found:
+    # By the evidence's own days, which are AWS's, and not by this machine's.
+    days = [date.fromisoformat(key.split("/")[1].removeprefix("date=")) for key in store.keys("releases/date=")]
+    if not days:
+        print(f"No release was reported yet in {store.describe()}.")
+        return cli.DONE
+    for one in queries.releases(store, max(days) - timedelta(days=LISTED_DAYS), max(days)):
         print(f"{one.release}  {'' if one.ok else 'FAILED '}{one.outcome}: {plain(one.line)}")
-    if not found:
-        print(f"No release was reported in the last {LISTED_DAYS} days in {store.describe()}.")
     return cli.DONE

@@ -156,12 +156,17 @@ def _text(account: str, region: str, products: Sequence[str], *, rehearsal: bool
                 "reboot": "never",
             }
         ],
+        "operations_bucket": "sluice-operations-{account}-{region}",
+        **({"timing": {"poll_seconds": 2, "poll_at_most_seconds": 5}} if rehearsal else {}),
     }
     head = [
         "A pilot: it scans, and installs nothing. docs/first-scan.md says how to go on.",
         "Which nodes it scans is decided by their tag alone: at most five, and nobody else's.",
         *(
-            ["A rehearsal: without `endpoint: aws` boto3's own configuration decides who is asked."]
+            [
+                "A rehearsal: without `endpoint: aws` boto3's own configuration decides who is asked, and as the lab's",
+                "clock is moved by hand, a release looks at it every few seconds.",
+            ]
             if rehearsal
             else []
         ),
