@@ -9,7 +9,7 @@ VENV_PYTHON := .venv/bin/python
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 
-.PHONY: bench help setup test nightly soak-proof check format lab lock clean
+.PHONY: bench help setup test nightly soak-proof check format lab demo lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: setup ## Print what the DAG files cost when they are parsed
 
 lab: setup ## Serve a local AWS; ARGS="--fleet large --clock 60" are options of `python -m lab serve`
 	@exec $(VENV_PYTHON) -m lab serve $(ARGS)
+
+demo: setup ## Rehearse a fortnight of patching in Airflow, leave its UI open; DEMO=exit ends with the verdict
+	@exec $(VENV_PYTHON) -m lab demo $(if $(filter exit,$(DEMO)),--exit) $(ARGS)
 
 lock: setup ## Resolve requirements.in into requirements.txt again
 	@.venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-python-downloads \

@@ -71,6 +71,8 @@ class Publication(_Strict):
     available: AwareDatetime | None = None
     package: NewPackage | None = None
     update: NewUpdate | None = None
+    broken: bool = False
+    """Its install fails on every node."""
 
     @model_validator(mode="after")
     def _publishes_one_thing(self) -> Self:
@@ -97,7 +99,7 @@ def routes(lab: Lab) -> Mapping[str, Mapping[str, Route]]:
             ),
             "POST": Route(
                 'publish: {"product", "available", "package": {"name", "arch", "epoch", "version", "release", "notice"}'
-                ' or "update": {"kb", "title", "classification", "msrc_severity", "line"}}',
+                ' or "update": {"kb", "title", "classification", "msrc_severity", "line"}, "broken": false}',
                 lambda request: _published(lab, request),
             ),
             "DELETE": Route(
@@ -159,6 +161,8 @@ def _published(lab: Lab, request: Request) -> Any:
         name = _add_package(lab, wanted.product, wanted.package, available)
     if wanted.update is not None:
         name = _add_update(lab, wanted.product, wanted.update, available)
+    if wanted.broken:
+        lab.repositories.break_version(wanted.product, name, wanted.package.evr() if wanted.package else None)
     return {"published": name, "available": stamp(available)}
 
 

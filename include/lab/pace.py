@@ -76,9 +76,17 @@ def _limit(here: Moment, one: Awaited) -> datetime:
     return one.start if now < one.start else now + STEP
 
 
-def move(lab: Clock, awaited: Sequence[Awaited], following: datetime | None) -> Moment:
-    """Move the clock once, as far as it may; where it is now."""
-    until = limit(lab.clock(), awaited, following)
+def move(
+    lab: Clock, awaited: Sequence[Awaited], following: datetime | None, longest: timedelta | None = None
+) -> Moment:
+    """Move the clock once, as far as it may and by `longest` at most; where it is now.
+
+    Where nothing is under way and nobody opens anything soon, `longest` does not count: nothing could be missed.
+    """
+    here = lab.clock()
+    until = limit(here, awaited, following)
+    if longest is not None and (here.under_way or (here.opens is not None and here.opens <= until)):
+        until = min(until, here.now + longest)
     ended = lab.advance(until, stop_when_something_ends=True)
     latest = min(until, ended.now + TOGETHER)
     while ended.under_way and ended.now < latest:

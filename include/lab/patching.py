@@ -111,15 +111,16 @@ class PatchStep:
         failed = set(evaluation.blocked)
         chance = 0.0 if self.node.faults is None else self.node.faults.install_failure
         requested = sorted(row.id for row in evaluation.rows if row.requested and row.id in changes)
+        unlucky = {key for key, evr in changes.items() if self.lab.repositories.is_broken(self.node.product, key, evr)}
         if chance and requested and self.lab.random.random() < chance:
-            if self.product.family == "windows":
-                unlucky = self.lab.random.choice(requested)
-                failed.add(unlucky)
-                del changes[unlucky]
-            else:
-                # A package manager's transaction fails as a whole.
-                failed.update(requested)
-                changes = {}
+            unlucky.add(self.lab.random.choice(requested) if self.product.family == "windows" else requested[0])
+        if unlucky and self.product.family == "windows":
+            failed |= unlucky
+            changes = {key: evr for key, evr in changes.items() if key not in unlucky}
+        elif unlucky:
+            # A package manager's transaction fails as a whole.
+            failed.update(requested)
+            changes = {}
         node = self.node
         note_install(
             self.location,

@@ -34,6 +34,7 @@ class Repositories:
 
     def __init__(self) -> None:
         self.serial = 0
+        self._broken: set[tuple[str, str, Evr | None]] = set()
         self._packages: dict[str, PackageRepository] = {}
         self._windows: dict[str, WindowsRepository] = {}
         self._moments: dict[str, list[datetime]] = {}
@@ -179,6 +180,16 @@ class Repositories:
             raise LabError(f"{product_key} has packages: publish a version with add")
         repository.add(update)
         self._changed(product_key)
+
+    def break_version(self, product_key: str, key: str, evr: Evr | None) -> None:
+        """Let the install of a version (None: of a KB) fail on every node, as a bad package does."""
+        self.product(product_key)
+        self._broken.add((product_key, key, evr))
+        self._changed(product_key)
+
+    def is_broken(self, product_key: str, key: str, evr: Evr | None) -> bool:
+        """Whether the install of a version fails on every node."""
+        return (product_key, key, evr) in self._broken
 
     def withdraw(self, product_key: str, key: str, evr: Evr | None, when: datetime) -> int:
         """Drop a version of a package (None: all) or a KB at `when`, as a vendor pulls a bad one.

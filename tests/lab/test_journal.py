@@ -15,16 +15,16 @@ from lab.world import NodeFaults
 
 @pytest.fixture
 def publish(lab: LabHandle) -> Any:
-    def version(number: str) -> None:
+    def version(number: str, *, broken: bool = False) -> None:
         package = {"name": "thing", "arch": "x86_64", "version": number, "release": "1"}
         notice = {"id": f"LAB-{number}", "classification": "Security", "severity": "Critical"}
-        body = {"product": "AmazonLinux2023", "package": {**package, "notice": notice}}
+        body = {"product": "AmazonLinux2023", "package": {**package, "notice": notice}, "broken": broken}
         admin(lab, "POST", "/lab/repositories", body)
 
     return version
 
 
-def install(lab: LabHandle, **options: Any) -> str:
+def install(lab: LabHandle, schedule: str = "at(2025-06-02T01:00:00)", **options: Any) -> str:
     ssm = lab.client("ssm")
     baseline = ssm.create_patch_baseline(
         Name="all",
@@ -38,8 +38,9 @@ def install(lab: LabHandle, **options: Any) -> str:
             ]
         },
     )["BaselineId"]
-    ssm.register_patch_baseline_for_patch_group(BaselineId=baseline, PatchGroup="web")
-    window = add_window(lab)
+    if ssm.describe_patch_groups()["Mappings"] == []:
+        ssm.register_patch_baseline_for_patch_group(BaselineId=baseline, PatchGroup="web")
+    window = add_window(lab, schedule)
     add_task(lab, window, [add_target(lab, window)], operation="Install", **options)
     lab.advance(hours=5)
     return window
@@ -81,6 +82,19 @@ def test_what_failed_is_noted_as_asked_for_and_not_as_installed(lab: LabHandle, 
     assert "thing.x86_64" in entry["failed"]
     assert entry["installed"] == []
     assert ["thing.x86_64", "0:2-1"] in entry["requested"]
+
+
+def test_a_broken_version_fails_wherever_it_is_installed_and_its_successor_does_not(
+    lab: LabHandle, publish: Any
+) -> None:
+    with_thing(lab, 2)
+    publish("2", broken=True)
+    install(lab, reboot="NoReboot")
+    assert [(one["installed"], "thing.x86_64" in one["failed"]) for one in entries(lab)] == [([], True), ([], True)]
+    publish("3")
+    install(lab, "at(2025-06-02T06:00:00)", reboot="NoReboot")
+    assert all(["thing.x86_64", "0:3-1"] in one["installed"] for one in entries(lab)[2:])
+    assert len(entries(lab)) == 4
 
 
 def test_a_boot_is_noted_after_the_install_that_asked_for_it(lab: LabHandle, publish: Any) -> None:

@@ -92,6 +92,8 @@ class Conductor:
     conf: Callable[[Planned], Mapping[str, Any]] = lambda planned: {}
     tell: Callable[[datetime, str], None] = lambda now, text: None
     moved: Callable[[datetime], None] = lambda now: None
+    longest: timedelta | None = None
+    """How far the clock moves at once while something is under way; None: to the first end of something."""
     due: list[Planned] = field(init=False)
     under_way: dict[tuple[str, str], Planned] = field(init=False, default_factory=dict)
     done: list[Release] = field(init=False, default_factory=list)
@@ -209,7 +211,7 @@ class Conductor:
         if not awaited and not self.due:
             return
         following = min((one.dag_start for one in self.due), default=None)
-        moment = move(self.lab, awaited, following)
+        moment = move(self.lab, awaited, following, self.longest)
         self.moves += 1
         self._begin_to_watch()
         self.moved(moment.now)

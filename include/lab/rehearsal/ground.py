@@ -44,14 +44,14 @@ def make_buckets(policy: Policy, endpoint: str) -> list[str]:
     """Make every bucket that the policy names; their names. One that is there stays as it is."""
     made = []
     for account, region, bucket in sorted(set(_buckets(policy))):
-        client = _client("s3", endpoint, account, region)
+        s3 = client("s3", endpoint, account, region)
         try:
-            client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
             made.append(bucket)
-        except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
+        except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
             continue
         finally:
-            client.close()
+            s3.close()
     return made
 
 
@@ -68,7 +68,7 @@ def _buckets(policy: Policy) -> Iterator[tuple[str, str, str]]:
         yield first.account, first.region, policy.evidence.bucket
 
 
-def _client(service: str, endpoint: str, account: str, region: str) -> Any:
+def client(service: str, endpoint: str, account: str, region: str) -> Any:
     """A client in an account, as a role there: state is separate for each account."""
     own = {"endpoint_url": endpoint, "region_name": region}
     user = {"aws_access_key_id": CREDENTIALS, "aws_secret_access_key": CREDENTIALS}
