@@ -57,9 +57,10 @@ def clear(
     for value, nodes in sorted(by_value.items()):
         for first in range(0, len(nodes), AT_ONCE):
             _untag_instances(connection, nodes[first : first + AT_ONCE], value)
-    for node in machines:
+    tagged = [node for node in machines if _value_on_machine(connection, node).startswith(f"{release}/")]
+    for node in tagged:
         _untag_machine(connection, node)
-    return sum(map(len, by_value.values())) + len(machines)
+    return sum(map(len, by_value.values())) + len(tagged)
 
 
 @calls("ec2:CreateTags", resources=INSTANCES, where=RELEASE_TAG_ALONE)
@@ -77,6 +78,13 @@ def _tag_machine(connection: Connection, node: str, value: str) -> None:
 def _untag_instances(connection: Connection, nodes: Sequence[str], value: str) -> None:
     """EC2 deletes the tag only where it has this value (EC2 API: DeleteTags)."""
     connection.call("ec2", "DeleteTags", Resources=list(nodes), Tags=[{"Key": RELEASE_TAG, "Value": value}])
+
+
+@calls("ssm:ListTagsForResource", resources=MANAGED_INSTANCES)
+def _value_on_machine(connection: Connection, node: str) -> str:
+    """The value of a hybrid machine's release tag; empty without one."""
+    answer = connection.need("ssm", "ListTagsForResource", "TagList", ResourceType="ManagedInstance", ResourceId=node)
+    return next((tag["Value"] for tag in answer["TagList"] if tag["Key"] == RELEASE_TAG), "")
 
 
 @calls("ssm:RemoveTagsFromResource", resources=MANAGED_INSTANCES, where=RELEASE_TAG_ALONE)
