@@ -1,4 +1,4 @@
-"""Drives a whole release without Airflow: the steps in their order, synchronously, the lab's clock moved while they wait.
+"""Drives a whole release without Airflow: its steps in their order, the lab's clock moved while they wait.
 
     outcome = Drive(lab, run).release()
 
@@ -16,7 +16,7 @@ from lab.testing import LabHandle
 from sluice.core.errors import ReleaseError
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import count
-from sluice.flow import admit, backup, barrier, close, gate, manifest, preflight, resolve, wave
+from sluice.flow import admit, backup, barrier, close, gate, manifest, preflight, report, resolve, verify, wave
 from sluice.flow.run import Run
 from sluice.flow.wave import Progress
 
@@ -87,7 +87,10 @@ class Drive:
             self.wait(found.until, began)
 
     def after(self) -> None:
-        """What comes behind the waves and is there already."""
+        """Verify and report, also after a release that was held or failed."""
+        self.told["verify"] = verify.verify(self.run)
+        if self.run.asked.report:
+            self.told["report"] = report.report(self.run)
 
     @property
     def now(self) -> datetime:
@@ -95,11 +98,15 @@ class Drive:
         return self.lab.world.clock.now()
 
     def wait(self, until: datetime | None, began: datetime) -> None:
-        """Move the clock to `until`, or by a poll."""
-        target = max(until or self.now, self.now + (timedelta() if until and until > self.now else POLL))
+        """Move the clock to `until`, or to where something happens next."""
+        target = until if until and until > self.now else self._next_event()
         assert target - began < LONGEST, f"waiting since {began} until {target}"
         self.waited(target)
         self.lab.advance_to(target)
+
+    def _next_event(self) -> datetime:
+        coming = next((event.when for event in self.lab.world.clock.pending() if event.when > self.now), None)
+        return min(coming or self.now + POLL, self.now + POLL)
 
     def _gate_opens(self, ready: list[str]) -> bool:
         self.told["manifest"] = manifest.manifest(self.run, ready)
