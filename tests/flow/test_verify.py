@@ -1,0 +1,205 @@
+"""What is reported of a node is this release's doing, and said to be another's where it is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drive import Drive
+from flow_world import HERE, NONPROD, PROD, SCAN, at, run_of
+
+from lab.faults import FaultRule
+from lab.testing import LabHandle
+from lab.world import NodeFaults
+from sluice.core.policy.policy import Policy
+from sluice.core.release.terms import Reason
+from sluice.evidence import queries, tables
+from sluice.evidence.store import Store
+from sluice.flow.report import report
+from sluice.flow.resolve import resolve
+from sluice.flow.run import Run
+from sluice.flow.verify import verify
+
+
+def rows(run: Run, table: str) -> list[dict[str, Any]]:
+    day = date.fromisoformat(run.release.day)
+    return tables.read(run.store, table, day, day, release=run.release.id).to_dicts()
+
+
+def driven(lab: LabHandle, policy: Policy, window: str, when: datetime, **asked: Any) -> Run:
+    """A release from its beginning to its close."""
+    lab.advance_to(when - timedelta(hours=1))
+    run = run_of(policy, window, when, run_id=f"r-{when:%m%d%H}", **asked)
+    Drive(lab, run).release()
+    return run
+
+
+def failing(lab: LabHandle, name: str) -> str:
+    """Every install fails on the node of that name; its id."""
+    node = next(one for one in lab.location().nodes.values() if one.name == name)
+    node.faults = NodeFaults(install_failure=1.0)
+    return node.node_id
+
+
+def test_a_scan_reads_every_node_back_and_knows_its_own_by_the_command(lab: LabHandle, policy: Policy) -> None:
+    run = driven(lab, policy, SCAN, at(4, 1))
+    told = verify(run)
+    assert told == {
+        "nodes": 4, "succeeded": 4, "failed": 0, "pending_reboot": 0, "missed": 0, "reasons": {}, "arrivals": 0,
+        "unread": {},
+    }  # fmt: skip
+    summaries = rows(run, "patch_summaries")
+    assert {(one["result"], one["ours"], one["joined_by"], one["operation"]) for one in summaries} == {
+        ("succeeded", True, "command", "Scan")
+    }
+    states = rows(run, "patch_states")
+    for one in summaries:
+        mine = [state["state"] for state in states if state["node"] == one["node"]]
+        assert mine.count("MISSING") == one["missing"]
+        assert mine.count("INSTALLED") == one["installed"]
+    (execution,) = rows(run, "window_executions")
+    assert (execution["state"], execution["nodes"], execution["invoked"], execution["succeeded"]) == ("done", 4, 4, 4)
+    invocations = rows(run, "command_invocations")
+    assert len(invocations) == 4
+    assert all(one["seconds"] > 0 and one["output"].startswith("s3://sluice-logs-") for one in invocations)
+    took = queries.durations(run.store, SCAN, date(2025, 6, 4), date(2025, 6, 4), kind="scan")
+    assert sum(one.invocations for one in took.values()) == 4
+
+
+def test_what_failed_is_told_with_its_line_and_what_rebooted_counts_by_the_scan_that_followed(
+    lab: LabHandle, policy: Policy
+) -> None:
+    bad = failing(lab, "web-nonprod-02")
+    run = driven(lab, policy, NONPROD, at(17, 3))
+    told = verify(run)
+    assert (told["succeeded"], told["failed"]) == (1, 1)
+    by_node = {one["node"]: one for one in rows(run, "patch_summaries")}
+    (good,) = (one for node, one in by_node.items() if node != bad)
+    assert (good["result"], good["operation"], good["ours"]) == ("succeeded", "Scan", True)
+    assert by_node[bad]["result"] == "failed"
+    assert "FAILED" in by_node[bad]["line"] or "failed on it" in by_node[bad]["line"]
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("partial", False)
+    assert found["line"].startswith("1 of 2 nodes done, 1 failed")
+    page = Path(found["files"]["html"]).read_text("utf-8")
+    assert bad in page
+    assert by_node[bad]["line"][:60] in page
+    again = run_of(policy, NONPROD, at(17, 9), run_id="again", retry_of=run.release.id)
+    assert resolve(again, HERE)["expected"] == 1
+
+
+def test_production_is_known_by_its_manifest_and_reported_with_it(lab: LabHandle, policy: Policy) -> None:
+    for window, when in ((NONPROD, at(17, 3)), (SCAN, at(30, 1))):
+        verify(driven(lab, policy, window, when))
+    run = driven(lab, policy, PROD, at(30, 3))
+    assert run.recorded("verified") is None
+    found = report(run)  # which reads back what nobody has read back
+    assert (found["outcome"], found["ok"], found["line"]) == ("released", True, "2 of 2 nodes done")
+    assert {(one["ours"], one["joined_by"]) for one in rows(run, "patch_summaries")} == {(True, "override list")}
+    page = Path(found["files"]["html"]).read_text("utf-8")
+    for section in ("Gate", "Manifest", "Backups", "Time line", "Arrived on production"):
+        assert section in page
+    (reported,) = queries.releases(run.store, date(2025, 6, 30), date(2025, 6, 30), window=PROD)
+    assert (reported.release, reported.outcome, reported.succeeded) == (run.release.id, "released", 2)
+    # Somebody scans before a retry reads back: said to be another's, and what the node is now still counts.
+    ssm = lab.client("ssm")
+    nodes = [one["node"] for one in rows(run, "patch_summaries")]
+    ssm.send_command(DocumentName="AWS-RunPatchBaseline", InstanceIds=nodes, Parameters={"Operation": ["Scan"]})
+    lab.advance(hours=1)
+    assert verify(run)["succeeded"] == 2
+    assert {(one["ours"], one["joined_by"]) for one in rows(run, "patch_summaries")} == {(False, None)}
+    assert all("its state is of a later Scan" in one["line"] for one in rows(run, "patch_summaries"))
+
+
+def test_a_location_that_cannot_be_read_is_named_and_read_by_the_retry(lab: LabHandle, policy: Policy) -> None:
+    run = driven(lab, policy, SCAN, at(4, 1))
+    lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", operation="DescribeInstancePatches"))
+    told = verify(run)
+    assert (told["missed"], told["reasons"], list(told["unread"])) == (4, {"location failed": 4}, [HERE])
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("partial", False)
+    assert f"not read back: {HERE}" in found["line"]
+    lab.server.faults.clear()
+    assert verify(run)["succeeded"] == 4
+    assert [one["result"] for one in rows(run, "patch_summaries")] == ["succeeded"] * 4
+    assert report(run)["outcome"] == "released"
+
+
+def test_a_node_that_was_stopped_is_a_number_with_a_reason_and_no_failure(lab: LabHandle, policy: Policy) -> None:
+    node = next(one for one in lab.location().nodes.values() if one.name == "web-prod-01")
+    lab.client("ec2").stop_instances(InstanceIds=[node.node_id])
+    run = driven(lab, policy, SCAN, at(4, 1))
+    told = verify(run)
+    assert (told["succeeded"], told["missed"], told["reasons"]) == (3, 1, {str(Reason.STOPPED): 1})
+    found = report(run)
+    assert (found["outcome"], found["ok"], found["line"]) == (
+        "released", True, "3 of 3 nodes scanned; missed 1: 1 stopped",
+    )  # fmt: skip
+
+
+def test_a_release_that_was_too_late_says_so_and_reads_no_node(lab: LabHandle, policy: Policy) -> None:
+    lab.advance_to(at(4, 6))
+    run = run_of(policy, NONPROD, at(4, 3))
+    Drive(lab, run).release()
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("late", True)
+    assert {one["result"] for one in rows(run, "patch_summaries")} == {"missed"}
+
+
+def test_a_release_that_stopped_before_anything_has_a_report(lab: LabHandle, policy: Policy) -> None:
+    run = run_of(policy, NONPROD, at(4, 3))
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("held", False)
+    assert Path(found["files"]["html"]).exists()
+    json.dumps(found)
+
+
+class Died(BaseException):
+    """What a kill is to a process."""
+
+
+class Dying:
+    """A store that dies at a write, before it or after it."""
+
+    def __init__(self, store: Store, at_write: int, *, after: bool) -> None:
+        self.store, self.left, self.after = store, at_write, after
+
+    def put(self, key: str, content: bytes, *, once: bool = False) -> bool:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Died
+        done = self.store.put(key, content, once=once)
+        if self.left == 0:
+            raise Died
+        return done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def test_evidence_that_was_half_written_is_whole_after_the_retry_with_no_row_twice(
+    lab: LabHandle, policy: Policy
+) -> None:
+    run = driven(lab, policy, SCAN, at(4, 1))
+    before = {key: run.store.get(key) for key in list(run.store.keys())}
+    report(run)
+    whole = content(run.store)
+    writes = len(whole) - len(before)
+    assert writes > 8
+    folder = Path(run.store.describe())
+    for number in range(1, writes + 1):
+        for after in (False, True):
+            for key in set(run.store.keys()) - before.keys():
+                (folder / key).unlink()
+            with pytest.raises(Died):
+                report(replace(run, store=Dying(run.store, number, after=after)))
+            report(run)
+            assert content(run.store) == whole
+
+
+def content(store: Store) -> dict[str, bytes | None]:
+    return {key: store.get(key) for key in list(store.keys())}
