@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from sluice.aws import operations
 from sluice.aws.session import Connection
 from sluice.core.errors import AWSError
 from sluice.core.policy.policy import Policy
-from sluice.core.release.recall import Recall, key_of, with_recalls
+from sluice.core.release.recall import Recall, with_recalls
 
 NO_BUCKET = "NoSuchBucket"
 
@@ -42,3 +44,8 @@ def merged(policy: Policy, connection: Connection) -> Policy:
     if not policy.operations_bucket:
         return policy
     return with_recalls(policy, listed(connection, operations.bucket_of(policy, connection)))
+
+
+def key_of(patch: str) -> str:
+    """Where the recall of a patch is kept."""
+    return f"recalls/{quote(patch, safe='+._~-')}.json"

@@ -17,7 +17,7 @@ from sluice.core.errors import AWSError
 from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
 from sluice.core.release.manifest import Manifest
-from sluice.core.release.recall import Recall, checked, key_of, names
+from sluice.core.release.recall import Recall, checked, names
 from sluice.flow.halting import Halt, Tell, named
 
 
@@ -102,7 +102,7 @@ def _carry_out(connection: Connection, policy: Policy, patch: str, by: str, beca
         recalls.put(connection, bucket, found)
     tell(connection, str(found))
     left: list[str] = []
-    stop = Halt(connection, policy, key_of(patch), None, by, because, tell)
+    stop = Halt(connection, policy, recalls.key_of(patch), None, by, because, tell)
     try:
         for execution, window in _running(connection, policy):
             if _installs(connection, bucket, execution, window, found, left):

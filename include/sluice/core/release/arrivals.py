@@ -155,20 +155,26 @@ class _Reader:
         return f"issued again at {date:%Y-%m-%d %H:%M} UTC, after the manifest was made"
 
     def _cause(self, row: Sighted) -> tuple[Cause, str]:
-        if row.other:
-            return "other patcher", row.other
-        if self._began is None and (row.node, row.id) in self._pending:
-            return "dependency", "came with an earlier release, and waited for its reboot until now"
+        others = self._by_others(row)
+        if others is not None:
+            return "other patcher", others
         if self._began is None:
-            return "other patcher", "it came between two looks, and no release of Sluice installed meanwhile"
-        if row.installed is not None and row.installed < self._began:
-            return "other patcher", f"installed at {row.installed:%Y-%m-%d %H:%M} UTC, before the release opened"
-        if row.windows:
-            return "other patcher", "not in the manifest, which is all that a release installs on Windows"
+            return "dependency", "came with an earlier release, and waited for its reboot until now"
         listed = [key.title for key in sorted(self._requested) if key.id == row.id]
         if listed:
             return "dependency", f"the manifest lists {listed[0]}, something needed a newer one"
         return "dependency", "came with what the manifest lists, which does not list it"
+
+    def _by_others(self, row: Sighted) -> str | None:
+        """Why it must be another patcher's doing; None: it need not be."""
+        if row.other:
+            return row.other
+        if self._began is None:
+            waited = (row.node, row.id) in self._pending
+            return None if waited else "it came between two looks, and no release of Sluice installed meanwhile"
+        if row.installed is not None and row.installed < self._began:
+            return f"installed at {row.installed:%Y-%m-%d %H:%M} UTC, before the release opened"
+        return "not in the manifest, which is all that a release installs on Windows" if row.windows else None
 
     def _listed(self, row: Sighted) -> str:
         """The OS product as the patch group lists it."""

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote
 
 from sluice.core.errors import ReleaseError
 from sluice.core.os_product import operating_system
@@ -75,11 +74,6 @@ def checked(patch: str) -> str:
             f" found {patch!r}: nothing was recalled"
         )
     return patch.upper() if _KB.fullmatch(patch) else patch
-
-
-def key_of(patch: str) -> str:
-    """Where a recall is kept in an operations bucket."""
-    return f"recalls/{quote(patch, safe='+._~-')}.json"
 
 
 def names(word: str, patch: str, title: str) -> bool:
