@@ -14,7 +14,7 @@ from nodes_world import HERE, THERE, nodes_policy, window_of
 from sluice.core.policy.slots import Slot
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Expected, WavePart
-from sluice.core.release.waves import IDS_AT_MOST, count, split, tagged, target_of
+from sluice.core.release.waves import IDS_AT_MOST, count, nameable, split, tagged, target_of
 
 RELEASE = "install-prod-20250609T0300-0123abcd"
 LINUX, UBUNTU = "prod-linux.AMAZON_LINUX_2023", "prod-linux.UBUNTU_22.04"
@@ -108,3 +108,9 @@ def test_a_slot_of_at_most_50_nodes_is_named_by_ids_and_a_larger_one_by_a_tag() 
     assert target_of(part, other) == ("InstanceIds", nodes[:IDS_AT_MOST])
     assert target_of(part, none) == ("tag:sluice:release", ("none",))
     assert tagged(part) == ((value, nodes),)
+
+
+def test_some_nodes_of_a_tagged_slot_are_named_by_id_or_not_apart_from_the_others() -> None:
+    nodes = tuple(f"i-{number:03}" for number in range(80))
+    assert nameable(nodes[:50], nodes) == nodes[:50]
+    assert nameable(nodes[:51], nodes) == nodes

@@ -11,6 +11,7 @@ from sluice.aws.session import Connection
 from sluice.core.calendar import occurrences
 from sluice.core.policy.slots import slots
 from sluice.core.release.terms import Kind
+from sluice.core.release.waves import nameable
 from sluice.core.window_objects import Wave, WindowObjects, armed, reboots
 from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, scans
 from sluice.core.window_record import WaveRecord
@@ -77,11 +78,17 @@ class Sight:
         return self.admitted
 
     def _pending(self) -> Slots:
-        """The nodes that wait for a reboot."""
+        """The nodes that wait for a reboot; of a slot where they are too many to be named, all of the wave.
+
+        The document asks each node, and leaves alone what does not wait.
+        """
         nodes = [node for _, members in self.admitted for node in members]
         states = patch_states.of_nodes(self.connection, nodes)
         pending = {one.node for one in states if one.installed_pending_reboot}
-        found = ((slot, tuple(node for node in members if node in pending)) for slot, members in self.admitted)
+        found = (
+            (slot, nameable(tuple(node for node in members if node in pending), members))
+            for slot, members in self.admitted
+        )
         return tuple((slot, members) for slot, members in found if members)
 
     def _executions(self, record: WaveRecord) -> tuple[Execution, ...]:

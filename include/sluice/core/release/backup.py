@@ -150,9 +150,9 @@ def standing(
 ) -> Standing:
     """Where a backup stands, from the images that are there; `refused` are the nodes that EC2 makes no image of."""
     found: dict[str, Image] = {}
-    for image in images:  # a person may have copied one with its tags: any that is available will do
-        if image.node not in found or found[image.node].state != "available":
-            found[image.node] = image
+    for one in images:  # a person may have copied one with its tags: any that is available will do
+        if one.node not in found or found[one.node].state != "available":
+            found[one.node] = one
     available: dict[str, str] = {}
     pending: list[str] = []
     failed: dict[str, str] = {}

@@ -104,6 +104,11 @@ def tagged(part: WavePart) -> tuple[tuple[str, tuple[str, ...]], ...]:
     )
 
 
+def nameable(some: tuple[str, ...], members: tuple[str, ...]) -> tuple[str, ...]:
+    """Some of a slot's nodes in a wave as a target can name them: by id, or all of the wave's by their tag."""
+    return some if len(some) <= IDS_AT_MOST else members
+
+
 def target_of(part: WavePart, slot: Slot) -> tuple[str, tuple[str, ...]]:
     """Key and values of a slot's target while a wave is run: one key, never two, and only nodes of the wave.
 
