@@ -67,9 +67,9 @@ class PolicyApproval(ApprovalOperator):
         """An answer counts: what is to be kept of it."""
 
 
-WAITED_FOR = "Sluice {{ params.window or dag.dag_id }}: an approval is waited for"
+WAITED_FOR = "Sluice {{ dag_run.dag_id }}: an approval is waited for"
 WHERE = """\
-{{ dag.dag_id }}, run {{ run_id }}, waits for an approval: in Airflow, under Browse, Required Actions. No answer is a
+{{ dag_run.dag_id }}, run {{ dag_run.run_id }}, waits for an approval: in Airflow, under Browse, Required Actions. No answer is a
 rejection."""
 
 TO_APPROVE = """\
@@ -82,7 +82,8 @@ asked for by **{{ dag_run.triggering_user_name or "nobody" }}**, who cannot appr
 
 {% for product, number in (manifest.products or {}) | dictsort %}- {{ product }}: {{ number }} patches
 {% endfor %}
-{% if params.expedite %}- **Expedited, not soaked: {{ params.expedite | join(", ") }}**, because: {{ params.because }}
+{% if params.get("expedite") %}- **Expedited, not soaked: {{ params.expedite | join(", ") }}**, because: \
+{{ params.get("because") }}
 {% endif %}
 {% for line in decision.why or () %}- {{ line }}
 {% endfor %}

@@ -33,7 +33,7 @@ def lab_fleet(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     data = yaml.safe_load(FLEET.read_text("utf-8"))
     for group in data["groups"]:
         if group["name"] in failing:
-            group["install_failure"] = 1.0
+            group["node_faults"] = {"install_failure": 1.0}
     file = tmp_path / "fleet.yaml"
     file.write_text(yaml.safe_dump(data), "utf-8")
     return str(file)
@@ -52,8 +52,8 @@ def world(
 
 
 def soaked(world: World) -> World:
-    """Non-production was patched twelve days ago, and everything was scanned this morning, the 16th."""
-    for window, when in ((NONPROD, at(4, 3)), (SCAN, at(16, 0, 30))):
+    """Non-production was patched thirteen days ago, and everything was scanned this morning, the 30th."""
+    for window, when in ((NONPROD, at(17, 3)), (SCAN, at(30, 0, 30))):
         world.to(when - timedelta(minutes=20))
         run = run_of(world.policy, window, when, run_id=f"before-{window}")
         Drive(world.lab, run).release()
@@ -100,8 +100,8 @@ def test_every_step_may_run_twice_without_a_second_execution(
 
     monkeypatch.setattr(DagRun, "generate_run_id", lambda **settings: "manual__the_same_run")
     here = world()
-    here.to(at(3, 2, 50))
-    asked = {"occurrence": "2025-06-03T03:00:00Z"}
+    here.to(at(17, 2, 50))
+    asked = {"occurrence": "2025-06-17T03:00:00Z"}
     first = here.run("patch_install_nonprod", asked)
     assert (first.state, first.report["outcome"]) == ("success", "released")
     before = executions(here, NONPROD)
@@ -114,8 +114,8 @@ def test_every_step_may_run_twice_without_a_second_execution(
 
 def test_a_release_that_comes_too_late_opens_nothing_and_is_no_failure(world: Callable[..., World]) -> None:
     here = world()
-    here.to(at(3, 5, 30))
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    here.to(at(17, 5, 30))
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z"})
     assert (found.state, found.report["outcome"]) == ("success", "late")
     for task in ("wave_1.patch", "wave_1.reboot", "wave_1.settle", "verify"):
         assert done(found, task) == {"skipped"}, task
@@ -125,18 +125,18 @@ def test_a_release_that_comes_too_late_opens_nothing_and_is_no_failure(world: Ca
 
 def test_a_halted_release_opens_nothing(world: Callable[..., World]) -> None:
     here = world()
-    here.to(at(3, 2, 50))
+    here.to(at(17, 2, 50))
     halt(here.policy, Connections.of(here.policy), None, by="carol", because="a bad patch")
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z"})
     assert found.report["outcome"] == "halted"
     assert executions(here, NONPROD) == {FIRST: [], SECOND: []}
 
 
 def test_a_denied_location_fails_alone(lab: LabHandle, world: Callable[..., World]) -> None:
     here = world()
-    here.to(at(3, 2, 50))
+    here.to(at(17, 2, 50))
     lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", region="eu-central-1"))
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z"})
     assert found.report["outcome"] == "partial"
     assert found.tasks["resolve"] == ["success", "failed"]
     assert done(found, "wave_1.patch") == {"success"}
@@ -150,8 +150,8 @@ def test_failures_beyond_the_allowed_ratio_fail_the_run_although_its_teardown_su
 ) -> None:
     windows = [{**one, **({"waves": {"canary": 1}} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
     here = world(windows=windows)
-    here.to(at(3, 2, 50))
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z"})
+    here.to(at(17, 2, 50))
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z"})
     assert (found.state, found.report["outcome"]) == ("failed", "partial")
     assert done(found, "close") == {"success"}
     assert done(found, "wave_2.patch") == {"skipped"}
@@ -161,9 +161,9 @@ def test_failures_beyond_the_allowed_ratio_fail_the_run_although_its_teardown_su
 
 def test_a_dry_run_ends_before_anything_is_made(world: Callable[..., World]) -> None:
     here = world()
-    here.to(at(3, 2, 50))
+    here.to(at(17, 2, 50))
     changed = here.lab.server.calls.total(mutating=True, service="ec2")
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-03T03:00:00Z", "dry_run": True})
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z", "dry_run": True})
     assert found.state == "success"
     assert done(found, "preflight") == {"success"}
     for task in ("backup", "admit", "hold", "wave_1.patch", "verify", "close"):
@@ -174,8 +174,8 @@ def test_a_dry_run_ends_before_anything_is_made(world: Callable[..., World]) -> 
 
 def test_without_anything_soaked_there_is_nothing_to_release_and_nobody_is_asked(world: Callable[..., World]) -> None:
     here = world()
-    here.to(at(16, 2))
-    found = here.run("patch_install_prod_linux", {"occurrence": "2025-06-16T03:00:00Z"})
+    here.to(at(30, 2))
+    found = here.run("patch_install_prod_linux", {"occurrence": "2025-06-30T03:00:00Z"})
     assert (found.state, found.report["outcome"], found.asked) == ("success", "nothing", None)
     assert done(found, "gate") == {"success"}
     for task in ("approve", "backup", "admit", "hold", "wave_1.patch", "wave_2.settle", "verify", "close"):
@@ -183,12 +183,12 @@ def test_without_anything_soaked_there_is_nothing_to_release_and_nobody_is_asked
 
 
 def prod(here: World, **settings: Any) -> Run:
-    here.to(at(16, 2))
-    return here.run("patch_install_prod_linux", {"occurrence": "2025-06-16T03:00:00Z"}, **settings)
+    here.to(at(30, 2))
+    return here.run("patch_install_prod_linux", {"occurrence": "2025-06-30T03:00:00Z"}, **settings)
 
 
 def test_a_closed_gate_holds_the_release_and_asks_nobody(world: Callable[..., World]) -> None:
-    freeze = {"from": "2025-06-15", "until": "2025-06-17", "because": "peak season"}
+    freeze = {"from": "2025-06-28", "until": "2025-07-01", "because": "peak season"}
     here = soaked(world(gate={"approval": "never", "freezes": [freeze]}))
     found = prod(here)
     assert (found.state, found.report["outcome"], found.asked) == ("success", "held", None)
