@@ -6,7 +6,7 @@ says once a person has approved the plan. It is `python -m sluice plan` and `pyt
 
 **Owner.** Whoever owns the policy's files.
 
-**Outcomes**, in the task `report` (log, and XCom `report`) and to whom the policy's `notify` names:
+**Outcomes**, in the run's note, the task `report` (log, and XCom `report`) and to whom the policy's `notify` names:
 
 | outcome | what it means | what to do |
 |---|---|---|
@@ -23,6 +23,8 @@ says once a person has approved the plan. It is `python -m sluice plan` and `pyt
 - `approve` failed: the approval does not count, as it came from the requester, or not from an approver. Trigger again.
 - `apply` failed: it stops where it is, and nothing can fire. Trigger again: the next plan goes on from there. It
   never goes on by itself, since an approval is one of the plan that was shown and of no other.
+- Not finished in time (the policy's hours for an approval, and its margin): whom `notify` names is told. See which
+  task waits; a plan that takes longer than minutes has a location that hardly answers.
 - Marking a run failed stops nothing in AWS that has begun.
 """
 
@@ -34,7 +36,9 @@ from airflow.sdk import DAG, Param
 
 from sluice_airflow import policy
 from sluice_airflow.approval import PolicyApproval
-from sluice_airflow.schedules import POLICY_CHECK
+from sluice_airflow.deadlines import deadline
+from sluice_airflow.notifiers import PolicyNotifier
+from sluice_airflow.schedules import POLICY_CHECK, check_time
 
 PARAMS = {
     "apply": Param(
@@ -81,11 +85,13 @@ with DAG(
     params=PARAMS,
     tags=["sluice", "policy"],
     default_args={"owner": "patching"},
+    deadline=deadline(check_time()),
 ):
     locations = policy.locations()
     plans = policy.plan.override(retries=2, retry_delay=timedelta(minutes=1)).expand(location=locations)
     to_approve = policy.ask(plans)
-    approve = PolicyApproval(task_id="approve", subject="Apply the policy to AWS?", body=TO_APPROVE)
+    waits = PolicyNotifier("Sluice policy: an approval is waited for", "The plans are in the logs of run {{ run_id }}.")
+    approve = PolicyApproval(task_id="approve", subject="Apply the policy to AWS?", body=TO_APPROVE, notifiers=[waits])
     applied = policy.apply.override(retries=0).expand(planned=to_approve)
     report = policy.report(locations, plans, applied)
 

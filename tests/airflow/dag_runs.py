@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ class Run:
     report: Mapping[str, Any]
     asked: str | None
     """What the approval said."""
+    note: str | None
+    """What Airflow shows beside the run."""
 
 
 def read_dags() -> Any:
@@ -51,7 +54,10 @@ def run_dag(
     if answer:
         person.start()
     try:
-        run = dag.test(run_conf=dict(conf), logical_date=None)
+        with warnings.catch_warnings():
+            # Airflow's own, of a DAG with several versions: here a version with each policy's deadline.
+            warnings.filterwarnings("ignore", "Multiple rows returned with uselist=False")
+            run = dag.test(run_conf=dict(conf), logical_date=None)
     except KeyboardInterrupt:
         raise person.error or KeyboardInterrupt from None
     finally:
@@ -61,7 +67,7 @@ def run_dag(
     states: dict[str, list[str]] = {}
     for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
         states.setdefault(one.task_id, []).append(str(one.state))
-    return Run(str(run.state.value), states, _report(run), person.asked)
+    return Run(str(run.state.value), states, _report(run), person.asked, _note(run))
 
 
 def _report(run: Any) -> Mapping[str, Any]:
@@ -69,6 +75,19 @@ def _report(run: Any) -> Mapping[str, Any]:
 
     found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids="report", key="report")
     return XComModel.deserialize_value(_session().scalars(found).one())
+
+
+def _note(run: Any) -> str | None:
+    """What the listener writes where the scheduler has the run in its session: `dag.test()` has it in none."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
+    from sluice_airflow.notes import write
+
+    with create_session() as session:
+        write(session.get(DagRun, run.id))
+    note = _session().get(DagRun, run.id).note
+    return None if note is None else str(note)
 
 
 def _session() -> Any:

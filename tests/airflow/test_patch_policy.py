@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ def test_the_daily_run_reports_drift_and_changes_nothing(lab: LabHandle, run: An
     ]
     assert found.tasks["plan"] == ["success", "success"]
     assert found.tasks["approve"] == found.tasks["apply"] == ["skipped"]
+    assert str(found.note).splitlines() == ["Policy: drift", *found.report["lines"]]
     assert lab.server.calls.total(mutating=True) == 0
 
 
@@ -158,3 +160,30 @@ def test_a_policy_with_errors_fails_before_anything_is_read(lab: LabHandle, run:
     assert (found.state, found.report["outcome"]) == ("failed", "failed")
     assert found.tasks["locations"] == ["failed"]
     assert lab.server.calls.total() == 0
+
+
+def test_somebody_is_told_of_an_approval_that_is_waited_for(
+    lab: LabHandle, run: Any, policy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    topic = lab.client("sns", region="eu-west-3").create_topic(Name="patching")["TopicArn"]
+    policy.write_text(yaml.safe_dump({**POLICY, "notify": {"sns_topic": topic}}), "utf-8")
+    lab.server.calls.clear()
+    run(apply=True, answer="Reject")
+    # Once that an answer is waited for, once that it was a rejection.
+    assert lab.server.calls.total(service="sns", operation="Publish") == 2
+
+
+def test_a_run_that_is_not_finished_in_time_is_told_of(dag_bag: Any, policy: Path) -> None:
+    policy.write_text(
+        yaml.safe_dump({**POLICY, "gate": {"approval": {"hours": 3}}, "sla": {"run_margin_minutes": 30}}), "utf-8"
+    )
+    alert = read_dags().dags["patch_policy"].deadline
+    (alert,) = alert if isinstance(alert, list) else [alert]
+    assert alert.interval == timedelta(hours=3, minutes=30)
+    assert type(alert.reference).__name__ == "DagRunQueuedAtDeadline"
+    assert alert.callback.path == "sluice_airflow.notifiers.PolicyNotifier"
+
+
+def test_a_policy_that_cannot_be_used_leaves_the_dag_to_say_so(dag_bag: Any, policy: Path) -> None:
+    policy.write_text("version: 1\nmode: no such mode\n", "utf-8")
+    assert "patch_policy" in read_dags().dags
