@@ -143,7 +143,8 @@ class ExecutionRun:
             return
         first = min(run.record.task.priority for run in waiting)
         for run in waiting:
-            if run.record.task.priority == first:
+            # One that has no nodes ends at once, and that has started the others already.
+            if run.record.task.priority == first and not run.started and not run.final:
                 run.start()
 
     def reach_cutoff(self) -> None:

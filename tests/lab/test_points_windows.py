@@ -167,6 +167,19 @@ def test_point_14_a_task_without_a_node_says_no_invocations_to_execute(lab: LabH
     assert invocations(lab, execution["WindowExecutionId"]) == []
 
 
+def test_point_14_a_task_without_a_node_does_not_start_the_others_twice(lab: LabHandle) -> None:
+    add_nodes(lab, 2)
+    window = add_window(lab)
+    add_task(lab, window, [add_target(lab, window, group="nobody")])
+    add_task(lab, window, [add_target(lab, window)])
+    lab.advance(hours=2)
+    [execution] = executions(lab, window)
+    assert execution["Status"] == "SUCCESS"
+    found = [invocations(lab, execution["WindowExecutionId"], task["TaskExecutionId"]) for task in
+             tasks(lab, execution["WindowExecutionId"])]  # fmt: skip
+    assert sorted(len(one) for one in found) == [0, 1]
+
+
 def test_point_14_a_window_without_tasks_says_no_tasks_to_execute(lab: LabHandle) -> None:
     window = add_window(lab)
     lab.advance(hours=2)
