@@ -13,6 +13,7 @@ from stacks import ACCOUNT, Stack
 from sluice.aws import duties
 from sluice.aws.session import Duty
 from sluice.cli import iam
+from sluice.evidence.bucket import PERMISSIONS
 
 DEPLOYMENT = {"aws__ResourceTag___sluice__deployment": "sluice"}
 WINDOW = f"arn:aws:ssm:eu-west-3:{ACCOUNT}:maintenancewindow/mw-0123456789abcdef0"
@@ -330,6 +331,21 @@ def test_airflow_assumes_the_duties_roles_in_the_named_accounts_and_has_no_other
     admin = "arn:aws:iam::222222222222:role/admin"
     assert not role.may("sts:AssumeRole", admin, aws__ResourceAccount="222222222222")
     assert role.actions == {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "sns:Publish", "sts:AssumeRole"}
+
+
+def test_airflow_may_do_with_the_evidence_what_the_store_needs_and_no_more() -> None:
+    on_evidence = {
+        (action, resource.replace("arn-of-Evidence", "{bucket}"))
+        for one in Stack("control").role("sluice-airflow").statements
+        if str(one["Resource"]).startswith("arn-of-Evidence")
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+        for resource in [one["Resource"]]
+    }
+    needed = {
+        (action, resource.removeprefix("arn:{partition}:s3:::").replace("{prefix}/", ""))
+        for action, resource in PERMISSIONS.items()
+    }
+    assert on_evidence == needed
 
 
 def test_a_node_writes_logs_and_reads_manifests_and_cannot_read_what_others_wrote() -> None:
