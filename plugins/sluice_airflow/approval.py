@@ -69,8 +69,8 @@ class PolicyApproval(ApprovalOperator):
 
 WAITED_FOR = "Sluice {{ dag_run.dag_id }}: an approval is waited for"
 WHERE = """\
-{{ dag_run.dag_id }}, run {{ dag_run.run_id }}, waits for an approval: in Airflow, under Browse, Required Actions. No answer is a
-rejection."""
+{{ dag_run.dag_id }}, run {{ dag_run.run_id }}, waits for an approval: in Airflow, under Browse, Required Actions.
+No answer is a rejection."""
 
 TO_APPROVE = """\
 {% set decision = ti.xcom_pull(task_ids="gate") or {} %}\
@@ -110,7 +110,6 @@ class ReleaseApproval(PolicyApproval):
     def execute(self, context: Context) -> None:
         """Ask where it has to be asked, until the window's latest start less the time for backups."""
         from sluice.flow.gate import record_approval
-
         from sluice_airflow.failures import told
         from sluice_airflow.runs import run_of
 
@@ -153,7 +152,6 @@ class ReleaseApproval(PolicyApproval):
     def answered(self, context: Context, chosen: str | None, responder: Mapping[str, Any] | None) -> None:
         """Keep the answer; no answer is a rejection."""
         from sluice.flow.gate import record_approval
-
         from sluice_airflow.failures import told
         from sluice_airflow.runs import run_of
 

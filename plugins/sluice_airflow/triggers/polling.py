@@ -7,8 +7,8 @@ restarts, or another one, makes it anew and goes on looking.
 
 from __future__ import annotations
 
-from asyncio import sleep, to_thread
 from abc import abstractmethod
+from asyncio import sleep, to_thread
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
