@@ -17,6 +17,7 @@ from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.lease import Lease
 from sluice.core.policy.desired import desired
 from sluice.core.policy.others import Other
+from sluice.core.policy.pilot import check_alone
 from sluice.core.policy.plan import make_plan
 from sluice.core.release import backup, fit, waves
 from sluice.core.release import preflight as core
@@ -48,9 +49,9 @@ class _Own:
 def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
     """Judge the locations whose nodes were resolved: `{"ready": […], "refused": {location: why}, "warnings": […]}`.
 
-    A location with anything wrong is refused, and stops no other. Raises ReleaseError, with nothing changed but what
-    the sweep put at rest, where none is ready, where the release does not fit before its cutoff, or where something
-    was asked for that is not there.
+    A location with anything wrong is refused, and stops no other; a release that does not fit before its cutoff is
+    refused everywhere. Raises ReleaseError, with nothing changed but what the sweep put at rest, where none is ready or
+    something was asked for that is not there.
     """
     backup.mode(run.window, run.asked)
     refused = {place.key: "its nodes could not be resolved" for place in run.locations if place.key not in located}
@@ -65,12 +66,18 @@ def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
     found = {one.location.key: one.value for one in judged if one.value is not None}
     refused |= {key: "; ".join(one.wrong) for key, one in found.items() if one.wrong}
     ready = [key for key in found if key not in refused]
-    if not ready:
-        raise ReleaseError(core.refusal(refused))
     warnings = [f"{key}: {text}" for key in ready for text in found[key].warnings]
-    warnings += _fitting(run, {key: expected[key] for key in ready})
-    told = {"ready": ready, "refused": refused, "warnings": warnings}
+    problem, unknown = _fitting(run, {key: expected[key] for key in ready})
+    if problem:
+        refused |= dict.fromkeys(ready, problem)
+    told = {
+        "ready": [] if problem else ready,
+        "refused": refused,
+        "warnings": [*warnings, *([unknown] if unknown else [])],
+    }
     run.record("preflight", told)
+    if not told["ready"]:
+        raise ReleaseError(core.refusal(refused))
     return told
 
 
@@ -108,6 +115,8 @@ def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
     bucket = operations.bucket_of(run.policy, connection)
     policy = with_recalls(run.policy, recalls.listed(connection, bucket))
     actual = read_actual(connection, policy.deployment)
+    if policy.pilot:
+        check_alone(policy, actual, nodes.listed(connection))
     wanted = desired(policy, connection.account, connection.region)
     plan = make_plan(connection.account, connection.region, wanted, actual)
     facts = Facts(
@@ -173,8 +182,8 @@ def _running(run: Run, connection: Connection, others: Sequence[Other]) -> Itera
                 yield Running(other, times)
 
 
-def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> Iterator[str]:
-    """What is not known of whether the release fits. Raises ReleaseError where by its past it does not."""
+def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> tuple[str | None, str | None]:
+    """Why the release does not fit by its past, if so, and what is not known of that."""
     day = run.release.occurrence.date()
     kind: Kind = "install" if run.window.installs else "scan"
     past = queries.durations(run.store, run.window.name, day - PAST, day, kind=kind)
@@ -188,7 +197,4 @@ def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> Iterator[s
         start,
         lead,
     )
-    if problem := core.too_long(run.window, run.release.occurrence, predicted):
-        raise ReleaseError(problem)
-    if unknown := core.without_past(predicted):
-        yield unknown
+    return core.too_long(run.window, run.release.occurrence, predicted), core.without_past(predicted)
