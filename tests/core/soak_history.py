@@ -7,6 +7,8 @@ are read now and then, some of which never arrive, with the titles that AWS show
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -21,6 +23,9 @@ from sluice.core.release.manifest import Manifest
 from sluice.core.release.manifest_build import Known, build
 from sluice.core.release.recall import Recall
 from sluice.core.release.terms import Asked
+
+STEP = 0.6
+"""Hours in which nothing else happens: an installation and reading it back are one thing."""
 
 EPOCH = datetime(2025, 6, 2, tzinfo=UTC)
 SEVERITIES = ("Critical", "Important", "Medium", "Low")
@@ -133,7 +138,11 @@ class History:
         self.attempts: list[Attempt] = []
         self.rows: list[Sighted] = []
         self.recalls: list[Recall] = []
+        self.due: list[tuple[float, int, Callable[[float], None]]] = []
+        self.turn = 0
         self.released: list[Released] = []
+        self.scans: list[tuple[str, float, tuple[Arrival, ...]]] = []
+        """Scans of production nodes, and what was told of each."""
         self.bad = {
             (package.name, version.number): self.rng.random() ** 3
             for package in self.packages.values()
@@ -146,15 +155,26 @@ class History:
         """Let all of it happen."""
         for node in self.nodes:  # the first day: what is there already
             self._look(node, 0.5, "scan")
-        hour = 1.0
-        while hour < self.hours:
-            hour += self.rng.expovariate(1 / 9)
-            happens = self.rng.choices(
-                (self._install, self._scan, self._reboot, self._mishap, self._recall, self._release),
-                weights=(30, 30, 12, 12, 1, 5),
-            )[0]
+        self._later(1.0, self._next)
+        hour = 0.0
+        while self.due and hour < self.hours:
+            when, _, happens = heapq.heappop(self.due)
+            hour = max(when, hour + STEP)  # one thing after the other, reading back included
             happens(hour)
         return self
+
+    def _later(self, hour: float, happens: Callable[[float], None]) -> None:
+        self.turn += 1
+        heapq.heappush(self.due, (hour, self.turn, happens))
+
+    def _next(self, hour: float) -> None:
+        """Something happens, by chance."""
+        happens = self.rng.choices(
+            (self._install, self._scan, self._reboot, self._mishap, self._recall, self._release),
+            weights=(30, 30, 12, 12, 1, 5),
+        )[0]
+        self._later(hour + self.rng.expovariate(1 / 9), self._next)
+        happens(hour)
 
     # what the vendor and the policy have
 
@@ -182,7 +202,7 @@ class History:
             versions = []
             for version in package.versions:
                 other = self.packages[self.rng.choice(names[place + 1 :])]
-                needed = self.rng.choice(other.versions)
+                needed = self.rng.choice(other.versions[-2:])
                 fits = needed.published <= version.published and self.rng.random() < 0.8
                 versions.append(replace(version, needs=(other.name, needed.number)) if fits else version)
             self.packages[name] = replace(package, versions=tuple(versions))
@@ -304,7 +324,13 @@ class History:
     def _scan(self, hour: float) -> None:
         for node in self.nodes:
             if node.alive and self.rng.random() < 0.9:
-                self._look(node, hour, "scan")
+                before = tuple(self.rows)
+                found = self._look(node, hour, "scan")
+                if node.ring == "prod":
+                    issued = self._issued(hour)
+                    self.scans.append(
+                        (node.name, hour, arrivals(self.policy, found, before, at=at(hour), issued=issued))
+                    )
 
     def _reboot(self, hour: float) -> None:
         for node in self.nodes:
@@ -405,22 +431,30 @@ class History:
         rng = self.rng
         expedite = (rng.choice(list(self.packages)),) if rng.random() < 0.1 else ()
         asked = Asked(expedite=expedite, because="KEV" if expedite else None, by="ann" if expedite else None)
+        # Where it dies before the manifest is written, the retry makes it anew, from what is known then.
+        self._later(hour + (rng.uniform(0.1, 30) if rng.random() < 0.2 else 0), lambda then: self._make(then, asked))
+
+    def _make(self, hour: float, asked: Asked) -> None:
+        """Its manifest, which stays what it is from here on; its window, or that of a retry, comes some hours later."""
+        rng = self.rng
         made = self._manifest(hour, asked)
-        if rng.random() < 0.2:  # it died before the manifest was written: it is made anew
-            hour += rng.uniform(0.1, 30)
-            made = self._manifest(hour, asked)
         recalls = tuple(one.patch for one in self.recalls)
-        opened = hour + rng.uniform(0.1, 14)
-        if rng.random() < 0.2:  # it died after that: the manifest stays what it was
-            opened += rng.uniform(0.1, 30)
-        if rng.random() < 0.1 or made.recalled(self.recalls):
-            self.released.append(Released(made, asked, hour, None, recalls, (), (), read=False))
+        wait = rng.uniform(0.1, 14) + (rng.uniform(0.1, 30) if rng.random() < 0.2 else 0)
+        self._later(
+            hour + wait, lambda then: self._start(then, Released(made, asked, hour, None, recalls, (), (), False))
+        )
+
+    def _start(self, hour: float, released: Released) -> None:
+        """Its window, unless it is held: by a recall, or a person."""
+        made = released.manifest
+        if self.rng.random() < 0.1 or made.recalled(self.recalls):
+            self.released.append(released)
             return
         before = tuple(self.rows)
-        came, found, read = self._open(made, opened)
-        issued = self._issued(opened + 1)
-        named = arrivals(self.policy, found, before, at=at(opened + 1), manifest=made, began=at(opened), issued=issued)
-        self.released.append(Released(made, asked, hour, opened, recalls, tuple(came), named, read=read))
+        came, found, read = self._open(made, hour)
+        issued, end = self._issued(hour + STEP), at(hour + STEP)
+        named = arrivals(self.policy, found, before, at=end, manifest=made, began=at(hour), issued=issued)
+        self.released.append(replace(released, opened=hour, came=tuple(came), arrivals=named, read=read))
 
     def _manifest(self, hour: float, asked: Asked) -> Manifest:
         known = Known(tuple(self._shuffled()), tuple(self.recalls), self._issued(hour))

@@ -33,6 +33,41 @@ def judge(history: History, tally: Counter[str]) -> Iterator[str]:
         for wait in released.manifest.waits:
             tally[f"waits: {wait.status}"] += 1
 
+    for node, hour, told in history.scans:
+        yield from _scanned(history, node, hour, {one.id for one in told}, tally)
+
+
+def _scanned(history: History, node: str, hour: float, told: set[str], tally: Counter[str]) -> Iterator[str]:
+    """Whether a scan tells of everything that has come to a production node since the last look, and had not soaked."""
+    looks = [look for look in history.looks[node] if look < hour]
+    if not looks:
+        return
+    before, now = _truth(history, node, max(looks)), _truth(history, node, hour)
+    for name, number in now.has.items():
+        known = history.windows and any(_truth(history, node, look).has[name] for look in looks)
+        if number <= before.has[name] or known or _was_there(history, node, name, number, hour):
+            continue
+        package = history.packages[name]
+        if package.security and name not in now.pending and package.newest(hour).number > number:
+            tally["hidden by a newer version that is missing"] += 1  # AWS shows the newer one, and not what is there
+            continue
+        tally["versions that came between looks"] += 1
+        if not _on_nonprod(history, name, number, hour):
+            tally["unsoaked arrivals"] += 1
+            if name not in told:
+                yield f"{name} {number} came to {node} before {hour} without soak, and nobody is told"
+
+
+def _on_nonprod(history: History, name: str, number: int, hour: float) -> bool:
+    """Whether enough nodes of non-production have had it early enough."""
+    ring = history.policy.rings[1]
+    assert ring.soak is not None
+    version = next(one for one in history.packages[name].versions if one.number == number)
+    days = 24.0 * ring.soak.for_severity(version.severity.lower())
+    return (
+        sorted(_first_had(history, node, name, number) for node in history.journal)[ring.min_nodes - 1] + days <= hour
+    )
+
 
 def _item(history: History, released: Released, item: Item, tally: Counter[str]) -> Iterator[str]:
     name, number = item.id, _number(history, item, released.made)
@@ -148,8 +183,6 @@ def _named(history: History, released: Released, tally: Counter[str]) -> Iterato
         return
     told = {(one.node, one.id): one.cause for one in released.arrivals}
     ids = {item.id for item in released.manifest.items}
-    ring = history.policy.rings[1]
-    assert ring.soak is not None
     for node, name, number in released.came:
         truth = _truth(history, node, released.opened + 0.5)
         if truth.has[name] != number:
@@ -157,12 +190,8 @@ def _named(history: History, released: Released, tally: Counter[str]) -> Iterato
         tally["versions that came"] += 1
         if _requested(history, released, name, number) or (name in ids and name in truth.pending):
             continue
-        version = next(one for one in history.packages[name].versions if one.number == number)
-        days = 24.0 * ring.soak.for_severity(version.severity.lower())
-        starts = sorted(_first_had(history, other, name, number) for other in history.journal)
-        if starts[ring.min_nodes - 1] + days <= released.opened or _was_there(
-            history, node, name, number, released.opened
-        ):
+        soaked = _on_nonprod(history, name, number, released.opened)
+        if soaked or _was_there(history, node, name, number, released.opened):
             continue
         tally["unsoaked arrivals"] += 1
         if (node, name) not in told:

@@ -70,8 +70,13 @@ def test_what_waits_for_its_reboot_has_come_all_the_same() -> None:
 
 
 def test_a_title_that_may_lie_counts_only_when_something_came() -> None:
-    assert found(now("9", "INSTALLED_OTHER", installed=after(-50)), OLD, began=after(10)) == []
-    assert found(now("9", "INSTALLED_OTHER"), OLD, manifest=manifest(), began=after(10))
+    old = seen("prod1", 0, "INSTALLED_OTHER", "8", until=9.9, installed=after(-50))
+    same = now("9", "INSTALLED_OTHER", installed=after(-50))
+    assert found(same, old, began=after(10)) == []
+    assert found(same, began=after(10)) == []
+    (one,) = found(now("9", "INSTALLED_OTHER"), old, manifest=manifest(), began=after(10))
+    assert one.detail.endswith("AWS does not show which version it is: this one, or an older one")
+    assert found(now("9", "INSTALLED_OTHER", installed=after(-20)), old)  # a newer image
 
 
 def test_on_the_first_look_only_what_came_since_the_release_began_counts() -> None:

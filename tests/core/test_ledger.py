@@ -171,3 +171,12 @@ def test_a_retagged_node_stops_counting_for_its_old_ring() -> None:
     entries = fold([*day_zero(), *rows], LINUX, demand(), after(30))
     assert all(not entry.soaked for entry in entries if entry.id == OPENSSL)
     assert timedelta(hours=36) == demand().allowance
+
+
+def test_the_time_that_a_node_was_another_rings_does_not_count() -> None:
+    rows = [
+        seen("n1", 0, "INSTALLED", until=3),
+        seen("n1", 4, "INSTALLED", until=5, ring="prod", group="prod-linux"),
+        seen("n1", 6, "INSTALLED", until=30),
+    ]
+    assert ledger_of(rows, 12)["1"].started == after(6)

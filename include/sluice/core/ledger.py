@@ -288,10 +288,20 @@ class _Package:
         return "too few nodes" if entry.healthy else "not installed"
 
     def _sightings(self, title: str) -> Iterator[soak.Sighting]:
-        """What each node of the ring before said of one version, also by showing an older one later."""
+        """What each node of the ring before said of one version, also by showing an older one later.
+
+        The time that a node was another ring's does not count: it starts anew when it comes back.
+        """
         had: dict[str, set[str]] = defaultdict(set)
-        for row in self._own:
+        away: set[str] = set()
+        for row in self._history.by_id[self._patch]:
+            if row.ring != self._demand.before:
+                away.add(row.node)
+                continue
             shown, other = row.shown, title_of(row)
+            if row.node in away:
+                away.discard(row.node)
+                yield soak.Sighting(row.node, row.at, "missing")
             if shown is None:
                 continue
             if other == title:

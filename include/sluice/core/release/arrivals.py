@@ -110,9 +110,11 @@ class _Reader:
         self._looked: dict[str, datetime] = {}
         self._had: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._pending: set[tuple[str, str]] = set()
+        self._times: dict[tuple[str, str], set[datetime | None]] = defaultdict(set)
         self._soaked: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         for row in earlier:
             self._looked[row.node] = max(row.until, self._looked.get(row.node, row.until))
+            self._times[row.node, row.id].add(row.installed)
             if row.shown == "installed":
                 self._had[row.node].add((row.id, title_of(row)))
             elif row.shown == "pending_reboot":
@@ -129,21 +131,33 @@ class _Reader:
             return
         cause: Cause = "re-issued KB"
         cause, detail = (cause, again) if again else self._cause(row)
+        if row.shown != "installed":
+            detail += "; AWS does not show which version it is: this one, or an older one"
         yield Arrival(row.node, row.location, product, row.id, key.title, row.installed, cause, detail)
 
     def _is_new(self, row: Sighted) -> bool:
-        looked = self._looked.get(row.node)
-        since = looked or self._began
         if row.shown != "installed":
-            uncertain = row.shown == "pending_reboot" or row.state == "INSTALLED_OTHER"
-            listed = row.shown == "pending_reboot" and any(key.id == row.id for key in self._requested)
-            came = row.installed is not None and since is not None and row.installed > since
-            return uncertain and came and not listed
+            return self._may_be_new(row)
         if (row.id, title_of(row)) in self._had[row.node]:
             return self._reissued(row) is not None
-        if looked is None:
-            return row.installed is not None and since is not None and row.installed >= since
-        return True
+        return row.node in self._looked or self._came_since_it_began(row)
+
+    def _may_be_new(self, row: Sighted) -> bool:
+        """Whether something came whose version the row does not tell: by the time, which is another one than before."""
+        if row.shown == "pending_reboot":
+            if any(key.id == row.id for key in self._requested):
+                return False
+        elif row.state != "INSTALLED_OTHER":
+            return False
+        if row.node not in self._looked:
+            return self._came_since_it_began(row)
+        known = self._times[row.node, row.id] - {None}
+        if row.installed is None or not known:
+            return row.installed is not None and row.installed > self._looked[row.node]
+        return row.installed not in known
+
+    def _came_since_it_began(self, row: Sighted) -> bool:
+        return row.installed is not None and self._began is not None and row.installed >= self._began
 
     def _reissued(self, row: Sighted) -> str | None:
         """Why a KB that was requested is another issue than the one that soaked; None: it is the same."""
