@@ -82,16 +82,23 @@ def by_release(
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     """As `read`, one release after another by date and id: for more rows than fit into memory at once."""
     found = _table(table)
-    day = since
-    while day <= until:
-        together: dict[str, list[str]] = {}
-        for key in store.keys(f"{table}/date={day.isoformat()}/"):
+    first, last = since.isoformat(), until.isoformat()
+    for month in _months(since, until):
+        together: dict[tuple[str, str], list[str]] = {}
+        for key in store.keys(f"{table}/date={month}-"):
             match = _KEY.fullmatch(key)
-            if match and _wanted(match["release"], window, release):
-                together.setdefault(match["release"], []).append(key)
-        for name, keys in sorted(together.items()):
+            if match and first <= match["date"] <= last and _wanted(match["release"], window, release):
+                together.setdefault((match["date"], match["release"]), []).append(key)
+        for (_, name), keys in sorted(together.items()):
             yield name, pl.concat([_read(store, found, key, name, columns) for key in keys])
-        day += timedelta(days=1)
+
+
+def _months(since: date, until: date) -> Iterator[str]:
+    """Months as keys have them, `2025-06`: a listing for each month is one call where one for each day is thirty."""
+    day = since.replace(day=1)
+    while day <= until:
+        yield f"{day:%Y-%m}"
+        day = (day + timedelta(days=31)).replace(day=1)
 
 
 def of_release(
