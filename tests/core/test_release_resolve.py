@@ -11,7 +11,7 @@ from nodes_world import AMAZON, CENTOS, DAY, HERE, REGISTERED, UNKNOWN, WINDOWS,
 from sluice.core.errors import ReleaseError
 from sluice.core.node import Node
 from sluice.core.policy.policy import Policy
-from sluice.core.release.resolve import changed, check_groups, is_narrowed, narrowed, resolve, without
+from sluice.core.release.resolve import changed, check_groups, narrowed, resolve, without
 from sluice.core.release.terms import Asked, Expected, Reason
 
 PROD, SCAN = "install-prod", "scan"
@@ -138,8 +138,6 @@ def test_what_was_asked_for_narrows_what_is_expected() -> None:
     assert [one.node for one in narrowed(found, Asked(patch_groups=("prod-windows",)))] == ["i-3"]
     assert [one.node for one in narrowed(found, Asked(retry_of="x"), failed={"i-1"})] == ["i-1"]
     assert [one.node for one in narrowed(found, Asked())] == ["i-1", "i-2", "i-3"]
-    assert not is_narrowed(Asked(locations=(HERE,)))
-    assert all(map(is_narrowed, (Asked(nodes=("i-1",)), Asked(patch_groups=("g",)), Asked(retry_of="r"))))
 
 
 def test_patch_groups_that_the_window_does_not_reach_are_refused_by_name() -> None:

@@ -31,6 +31,17 @@ def lab_fleet() -> Fleet:
 
 @pytest.fixture
 def policy(aws_environment: LabHandle, tmp_path: Path) -> Policy:
+    """Of the first location alone, applied."""
+    found = wide(tmp_path / "evidence")
+    found = found.model_copy(update={"locations": found.locations[:1]})
+    prepare(aws_environment, found)
+    aws_environment.advance(hours=1)
+    return found
+
+
+@pytest.fixture
+def both(aws_environment: LabHandle, tmp_path: Path) -> Policy:
+    """Of both locations, applied."""
     found = wide(tmp_path / "evidence")
     prepare(aws_environment, found)
     aws_environment.advance(hours=1)
@@ -39,9 +50,13 @@ def policy(aws_environment: LabHandle, tmp_path: Path) -> Policy:
 
 def begun(policy: Policy, window: str = NONPROD, **asked: Any) -> Run:
     run = run_of(policy, window, at(3, 3), **asked)
-    for location in BOTH:
-        resolve(run, location)
+    for location in run.locations:
+        resolve(run, location.key)
     return run
+
+
+def keys(policy: Policy) -> list[str]:
+    return [location.key for location in policy.locations]
 
 
 def ssm(lab: LabHandle) -> Any:
@@ -56,19 +71,19 @@ def window_id(lab: LabHandle, name: str = NONPROD) -> str:
 
 
 def refused(policy: Policy, window: str = NONPROD) -> str:
-    """Why the first location is refused; the other is ready."""
-    told = preflight(begun(policy, window), BOTH)
-    assert told["ready"] == [THERE]
-    return str(told["refused"][HERE])
+    """Why the location is refused."""
+    with pytest.raises(ReleaseError, match="no location is ready, and nothing was changed") as error:
+        preflight(begun(policy, window), keys(policy))
+    return str(error.value).partition(f"{HERE}: ")[2]
 
 
 def test_what_is_as_the_policy_has_it_is_ready_and_what_nobody_knows_is_said(policy: Policy, lab: LabHandle) -> None:
     run = begun(policy)
     lab.server.calls.clear()
-    told = preflight(run, BOTH)
-    assert (told["ready"], told["refused"]) == (list(BOTH), {})
-    assert [text.partition(UNKNOWN_ACCESS)[1] for text in told["warnings"]] == [UNKNOWN_ACCESS] * 3
-    assert "no past durations of nonprod-linux.AMAZON_LINUX_2023" in told["warnings"][2]
+    told = preflight(run, keys(policy))
+    assert (told["ready"], told["refused"]) == ([HERE], {})
+    assert [text.partition(UNKNOWN_ACCESS)[1] for text in told["warnings"]] == [UNKNOWN_ACCESS] * 2
+    assert "no past durations of nonprod-linux.AMAZON_LINUX_2023" in told["warnings"][1]
     assert run.recorded("preflight") == told
     changes = {row["operation"] for row in lab.server.calls.counts(mutating=True)}
     assert changes == set(), "a location that is at rest is only looked at"
@@ -87,7 +102,7 @@ def test_a_window_that_is_not_there_refuses_the_location(policy: Policy, lab: La
 
 def test_drift_of_another_window_is_not_this_releases_business(policy: Policy, lab: LabHandle) -> None:
     ssm(lab).update_maintenance_window(WindowId=window_id(lab, PROD), Duration=5)
-    assert preflight(begun(policy), BOTH)["refused"] == {}
+    assert preflight(begun(policy), keys(policy))["refused"] == {}
 
 
 def test_a_baseline_that_was_changed_refuses_the_location(policy: Policy, lab: LabHandle) -> None:
@@ -116,7 +131,7 @@ def test_a_retry_that_drives_the_window_already_is_not_refused_for_that(policy: 
     ssm(lab).update_maintenance_window(
         WindowId=window_id(lab), Schedule="at(2025-06-03T03:00:00)", Enabled=True, ScheduleTimezone="UTC"
     )
-    told = preflight(run, BOTH)
+    told = preflight(run, keys(policy))
     assert told["refused"] == {}
     assert ssm(lab).get_maintenance_window(WindowId=window_id(lab))["Enabled"], "nor is it swept"
 
@@ -125,7 +140,7 @@ def test_a_stale_open_window_is_swept_first(policy: Policy, lab: LabHandle) -> N
     ssm(lab).update_maintenance_window(
         WindowId=window_id(lab), Schedule="at(2025-06-02T00:30:00)", Enabled=True, ScheduleTimezone="UTC"
     )
-    told = preflight(begun(policy), BOTH)
+    told = preflight(begun(policy), keys(policy))
     assert told["refused"] == {}
     assert any("was left open or half way by a release, and is at rest now" in text for text in told["warnings"])
 
@@ -139,17 +154,14 @@ def test_tags_of_earlier_releases_are_taken_off_and_those_of_one_under_way_are_n
     with run.connect(HERE) as connection:
         node_tags.put(connection, web[:1], past)
         node_tags.put(connection, web[1:], now)
-        told = preflight(run, BOTH)
+        told = preflight(run, keys(policy))
         assert node_tags.carriers(connection, "*") == {web[1]: now}
     assert any(text.endswith("took the tag of earlier releases off 1 nodes") for text in told["warnings"])
 
 
 def test_a_bucket_that_is_not_there_refuses_the_location(policy: Policy, lab: LabHandle) -> None:
-    run = begun(policy)
     lab.client("s3", "111111111111", "eu-west-3").delete_bucket(Bucket="sluice-logs-111111111111-eu-west-3")
-    assert preflight(run, BOTH)["refused"][HERE].startswith(
-        "the bucket sluice-logs-111111111111-eu-west-3 is not there"
-    )
+    assert refused(policy).startswith("the bucket sluice-logs-111111111111-eu-west-3 is not there")
 
 
 def test_nodes_that_may_not_use_the_buckets_refuse_the_location(
@@ -175,15 +187,13 @@ def test_a_bucket_whose_own_policy_allows_something_leaves_it_unknown(
     policy: Policy, lab: LabHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sluice.aws.node_access.roles.refused", lambda *given: ("s3:PutObject",))
-    for location in BOTH:
-        account, region = location.split("/")
-        bucket = f"sluice-logs-{account}-{region}"
-        allow = (
-            '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*",'
-            f' "Resource": "arn:aws:s3:::{bucket}/*"}}]}}'
-        )
-        lab.client("s3", account, region).put_bucket_policy(Bucket=bucket, Policy=allow)
-    told = preflight(begun(policy), BOTH)
+    bucket = "sluice-logs-111111111111-eu-west-3"
+    allow = (
+        '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*",'
+        f' "Resource": "arn:aws:s3:::{bucket}/*"}}]}}'
+    )
+    lab.client("s3", "111111111111", "eu-west-3").put_bucket_policy(Bucket=bucket, Policy=allow)
+    told = preflight(begun(policy), keys(policy))
     assert told["refused"] == {}
     assert "allows something of its own, which the simulator leaves out" in told["warnings"][0]
 
@@ -205,18 +215,18 @@ def test_more_windows_at_that_hour_than_aws_runs_refuse_the_location_unless_the_
 ) -> None:
     for number in range(4):
         foreign(lab, number)
-    assert preflight(begun(policy), BOTH)["refused"] == {}
+    assert preflight(begun(policy), keys(policy))["refused"] == {}
     foreign(lab, 4)
     assert "found 5 others while install-nonprod is open (theirs-" in refused(policy)
     raised = excepting(policy, findings=["P118"])
-    told = preflight(run_of(raised, NONPROD, at(3, 3)), BOTH)
+    told = preflight(run_of(raised, NONPROD, at(3, 3)), keys(policy))
     assert told["refused"] == {}
     assert any("expected at most 5 windows open at once" in text for text in told["warnings"])
 
 
 def test_a_window_of_others_that_patches_at_that_hour_is_named(policy: Policy, lab: LabHandle) -> None:
     foreign(lab, 1, "AWS-RunPatchBaseline")
-    told = preflight(begun(policy), BOTH)
+    told = preflight(begun(policy), keys(policy))
     assert told["refused"] == {}
     assert any("patches at 2025-06-03 04:00 UTC while install-nonprod is open" in text for text in told["warnings"])
 
@@ -228,12 +238,12 @@ def test_a_release_that_by_its_past_does_not_fit_is_refused(policy: Policy) -> N
         "node": "i-1", "command": "c", "status": "Success", "seconds": 6000.0,
     }  # fmt: skip
     tables.write(before.store, "command_invocations", before.release, HERE, [row])
-    with pytest.raises(ReleaseError, match="wave 1 of 1 ends at 2025-06-03 06:20 UTC"):
-        preflight(begun(policy), BOTH)
+    assert "wave 1 of 1 ends at 2025-06-03 06:20 UTC" in refused(policy)
+    assert begun(policy).recorded("preflight")["ready"] == [], "what refused it stays readable"
 
 
-def test_a_location_that_cannot_be_asked_stops_no_other(policy: Policy, lab: LabHandle) -> None:
-    run = begun(policy)
+def test_a_location_that_cannot_be_asked_stops_no_other(both: Policy, lab: LabHandle) -> None:
+    run = begun(both)
     lab.server.faults.add(
         FaultRule(kind="access_denied", service="sts", operation="AssumeRole", contains="222222222222")
     )
@@ -250,4 +260,4 @@ def test_nothing_goes_on_where_no_location_is_ready(policy: Policy) -> None:
 
 def test_nodes_that_were_asked_for_and_are_nowhere_are_named(policy: Policy) -> None:
     with pytest.raises(ReleaseError, match="found i-0123456789abcdef0: in no location that was asked"):
-        preflight(begun(policy, nodes=("i-0123456789abcdef0",)), BOTH)
+        preflight(begun(policy, nodes=("i-0123456789abcdef0",)), keys(policy))

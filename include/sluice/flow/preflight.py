@@ -67,7 +67,7 @@ def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
     refused |= {key: "; ".join(one.wrong) for key, one in found.items() if one.wrong}
     ready = [key for key in found if key not in refused]
     warnings = [f"{key}: {text}" for key in ready for text in found[key].warnings]
-    problem, unknown = _fitting(run, {key: expected[key] for key in ready})
+    problem, unknown = _fitting(run, {key: expected[key] for key in ready}) if ready else (None, None)
     if problem:
         refused |= dict.fromkeys(ready, problem)
     told = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sluice.core.calendar import Occurrence, occurrences
@@ -65,7 +65,8 @@ class Facts:
     buckets: tuple[BucketFact, ...] = ()
     access: tuple[Access, ...] = ()
     running: tuple[Running, ...] = ()
-    swept: tuple[str, ...] = field(default=())
+    swept: tuple[str, ...] = ()
+    """What was put at rest, in words."""
 
 
 @dataclass(frozen=True, slots=True)

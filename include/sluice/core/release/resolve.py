@@ -70,11 +70,6 @@ def narrowed(expected: Iterable[Expected], asked: Asked, failed: Collection[str]
     )
 
 
-def is_narrowed(asked: Asked) -> bool:
-    """Whether less than the whole window was asked for."""
-    return bool(asked.nodes or asked.patch_groups or asked.retry_of)
-
-
 def check_groups(policy: Policy, window: Window, asked: Asked) -> None:
     """Raises ReleaseError where patch groups were asked for that the window does not reach."""
     own = [group.name for group in groups_of(policy, window)]
