@@ -80,14 +80,14 @@ Release **{{ ti.xcom_pull(task_ids="begin", key="release") }}**, \
 {% if dag_run.run_type == "scheduled" %}by the calendar{% else %}\
 asked for by **{{ dag_run.triggering_user_name or "nobody" }}**, who cannot approve it{% endif %}.
 
-{% for product, number in (manifest.products or {}) | dictsort %}- {{ product }}: {{ number }} patches
+{% for product, number in manifest.get("products", {}) | dictsort %}- {{ product }}: {{ number }} patches
 {% endfor %}
 {% if params.get("expedite") %}- **Expedited, not soaked: {{ params.expedite | join(", ") }}**, because: \
 {{ params.get("because") }}
 {% endif %}
-{% for line in decision.why or () %}- {{ line }}
+{% for line in decision.get("why", ()) %}- {{ line }}
 {% endfor %}
-{% for place, why in (ready.refused or {}) | dictsort %}- not in this release: {{ place }}: {{ why }}
+{% for place, why in ready.get("refused", {}) | dictsort %}- not in this release: {{ place }}: {{ why }}
 {% endfor %}
 What it installs and which rules hold in full: the logs of `manifest` and `gate`."""
 

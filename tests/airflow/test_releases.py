@@ -241,3 +241,14 @@ def test_the_clock_that_counts_is_awss(world: Callable[..., World]) -> None:
     found = here.run("patch_scan")
     assert found.report["outcome"] == "released"
     assert datetime.fromisoformat("2025-06-03T00:50:00+00:00") < here.lab.world.clock.now() < at(4)
+
+
+def test_a_reboot_by_hand_reboots_the_nodes_of_a_window_and_looks_at_them_again(world: Callable[..., World]) -> None:
+    here = world()
+    here.to(at(17, 2, 50))
+    asked = {"window": NONPROD, "reboot": "always", "occurrence": "2025-06-17T03:00:00Z"}
+    found = here.run("patch_reboot", asked)
+    assert (found.state, found.asked) == ("success", None)
+    assert done(found, "wave_1.reboot") == done(found, "close") == {"success"}
+    assert executions(here, NONPROD) == {FIRST: ["SUCCESS"] * 2, SECOND: ["SUCCESS"] * 2}
+    assert at_rest(here)
