@@ -13,11 +13,11 @@ neither Airflow nor this DAG: where Airflow is slow or down, use that one.
 | success | halted, or lifted, in every location | look at the nodes that were in the middle |
 | failed | something is left: it is named in the log of `halt` | trigger it again, which goes on; or halt by hand |
 
-**What marking a run failed does, and does not do.** Airflow stops that run's tasks: nothing is opened any more by it,
-and its `close` still runs and puts the windows at rest. In AWS what has begun goes on: the execution starts one node
-after the other to its end, a window that is open already starts at its time unless `close` came first, and a retry,
-another run or another Airflow may open again. Nothing is cancelled, and nobody is told. Halt it instead: then the run
-ends by itself, with the outcome `halted`, its report and its evidence.
+**What marking a run failed does, and does not do.** Airflow fails that run's tasks under way and skips the others; its
+`close` still runs and puts the windows at rest, so that one that is armed does not fire. In AWS what has begun goes on:
+the execution patches one node after the other to its end. Nothing is cancelled, nobody is told, no report is written,
+and a retry or another run may open again. Halt it instead: then the run ends by itself, with the outcome `halted`, its
+report and its evidence.
 
 **Triage.**
 - `halt` failed in a location: denied (the role of the halter), or AWS did not answer. The others are halted.

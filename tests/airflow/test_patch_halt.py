@@ -139,3 +139,48 @@ def test_it_is_never_paused_and_waits_for_nothing_else(dag_bag: Any) -> None:
     assert dag.task_dict["halt"].priority_weight > max(
         task.priority_weight for name, other in dag_bag.dags.items() if name != "patch_halt" for task in other.tasks
     )
+
+
+def test_marking_a_run_failed_leaves_only_its_close_to_run(airflow_home: Path, dag_bag: Any) -> None:
+    """What the DAG's page says of it, by the function behind the click."""
+    from airflow.api.common.mark_tasks import set_dag_run_state_to_failed
+    from airflow.dag_processing.dagbag import sync_bag_to_db
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState, TaskInstanceState
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    with create_session() as session:
+        if session.get(DagBundleModel, "dags-folder") is None:
+            session.add(DagBundleModel(name="dags-folder"))
+    sync_bag_to_db(dag_bag, "dags-folder", None)
+    with create_session() as session:
+        dag = SerializedDagModel.get_dag("patch_scan", session=session)
+        run = dag.create_dagrun(
+            run_id="marked-failed",
+            run_after=at(3),
+            run_type=DagRunType.MANUAL,
+            triggered_by=DagRunTriggeredByType.TEST,
+            state=DagRunState.RUNNING,
+            session=session,
+        )
+        for one in run.get_task_instances(session=session):
+            if one.task_id in ("begin", "resolve", "preflight", "admit", "hold"):
+                one.state = TaskInstanceState.SUCCESS
+            elif one.task_id == "wave_1.scan":
+                one.state = TaskInstanceState.DEFERRED
+        session.commit()
+
+        set_dag_run_state_to_failed(dag=dag, run_id="marked-failed", commit=True, session=session)
+
+        states = {one.task_id: one.state for one in run.get_task_instances(session=session)}
+        assert {name: states[name] for name in ("wave_1.scan", "verify", "close", "report")} == {
+            "wave_1.scan": "failed",
+            "verify": "skipped",
+            "close": None,
+            "report": "skipped",
+        }
+        run.dag = dag
+        due, _ = run.update_state(session=session, execute_callbacks=False)
+        assert [one.task_id for one in due] == ["close"]
