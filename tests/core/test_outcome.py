@@ -26,7 +26,7 @@ def facts(**more: Any) -> Facts:
         (facts(operation="scan"), "released", True, "100 of 100 nodes scanned"),
         (facts(admitted=98, succeeded=98, missed={"stopped": 2}), "released", True,
          "98 of 98 nodes done; missed 2: 2 stopped"),
-        (facts(succeeded=90, pending_reboot=10), "released", True, "90 of 100 nodes done, 10 wait for a reboot"),
+        (facts(succeeded=90, pending_reboot=10), "released", True, "100 of 100 nodes done, 10 of them wait for a reboot"),
         (facts(succeeded=95, failed=5), "partial", True, "95 of 100 nodes done, 5 failed"),
         (facts(succeeded=94, failed=6), "partial", False,
          "94 of 100 nodes done, 6 failed; more than the 5 % that the policy allows"),

@@ -183,7 +183,10 @@ def test_a_scan_that_was_read_has_succeeded_whatever_is_missing() -> None:
 
 def test_a_command_that_failed_and_left_no_state_is_a_failure_with_its_status() -> None:
     found = became(record("install", "Failed", "DeliveryTimedOut"), found=state(minutes=-300))
-    assert (found.became, found.line) == ("failed", "Failed: DeliveryTimedOut")
+    assert (found.became, found.line) == (
+        "failed",
+        "Failed: DeliveryTimedOut: its agent did not take the command in time",
+    )
 
 
 # who was not reached

@@ -180,9 +180,9 @@ def _is_beyond(facts: Facts) -> bool:
 
 def _told(facts: Facts) -> str:
     verb = "scanned" if facts.operation == "scan" else "done"
-    parts = [f"{facts.succeeded} of {facts.admitted} nodes {verb}"]
+    parts = [f"{facts.succeeded + facts.pending_reboot} of {facts.admitted} nodes {verb}"]
     if facts.pending_reboot:
-        parts.append(f"{facts.pending_reboot} wait for a reboot")
+        parts.append(f"{facts.pending_reboot} of them wait for a reboot")
     if facts.failed:
         parts.append(f"{facts.failed} failed")
     if facts.lost:

@@ -32,6 +32,18 @@ PATCHING: tuple[Kind, ...] = ("rescan", "install", "scan")
 MAIN: tuple[Kind, ...] = ("install", "scan", "reboot")
 """Kinds that a release is for, of which a wave has one."""
 
+MEANS = {
+    "Terminated": "more of the others failed than the window allows, so the command was sent to no further node",
+    "DeliveryTimedOut": "its agent did not take the command in time",
+    "Delivery Timed Out": "its agent did not take the command in time",
+    "Undeliverable": "its agent could not be reached",
+    "ExecutionTimedOut": "the command did not end in time",
+    "Execution Timed Out": "the command did not end in time",
+    "InvalidPlatform": "the document is for other platforms",
+    "Invalid Platform": "the document is for other platforms",
+}
+"""StatusDetails of a command on a node (UG:monitor-commands), in words that say what happened."""
+
 SHOWN_AT_MOST = 5
 """Patches that a sentence names."""
 
@@ -222,7 +234,7 @@ class _Node:
 
     def _became(self, main: Kind, result: Result, *, ours: bool) -> tuple[Became, str]:
         """By what the node is now, where that is this release's or later; else by what its agent said."""
-        said = f"{result.status}{f': {result.details}' if result.details else ''}"
+        said = _said(result)
         if main == "reboot":
             return self._became_rebooted(result, said)
         if not ours and not (result.status == SUCCESS and self._is_later()):
@@ -238,7 +250,8 @@ class _Node:
         if why := self._why_failed(result):
             return "failed", why
         if self.state is not None and self.state.installed_pending_reboot:
-            return "pending_reboot", self._waits(self.state.installed_pending_reboot)
+            waits = self._waits(self.state.installed_pending_reboot)
+            return "pending_reboot", f"{waits}; {note}" if note else waits
         if result.status != SUCCESS:
             return "succeeded", note or f"its agent said {said}; the node has what was asked for"
         return "succeeded", note
@@ -291,6 +304,11 @@ class _Node:
     def _last_start(self) -> datetime | None:
         starts = [ran.start for result in self.results.values() if (ran := self._ran(result)) and ran.start]
         return max(starts, default=None)
+
+
+def _said(result: Result) -> str:
+    details = result.details or result.status
+    return ": ".join(dict.fromkeys(part for part in (result.status, details, MEANS.get(details, "")) if part))
 
 
 def _some(names: Sequence[str]) -> str:
