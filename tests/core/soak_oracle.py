@@ -136,7 +136,8 @@ def _kept(history: History, node: str, name: str, number: int, days: float, hour
     for place, look in enumerate(looks):
         if not _has(history, _truth(history, node, look), name, number):
             continue
-        began = history.images[node] if look == 0.5 else look
+        first = min(looked for all_looks in history.looks.values() for looked in all_looks)
+        began = _first_had(history, node, name, number) if look == first else look
         until = _until(history, node, name, number, looks[place:])
         if began + days <= min(hour, until + FRESH):
             return True

@@ -76,3 +76,9 @@ def test_a_scan_that_shows_what_failed_as_missing_does_not_undo_the_failure() ->
     seen = [Sighting("a", START, "failed"), Sighting("a", after(1), "missing")]
     assert is_void(seen, max_failure_percent=5)
     assert not is_void([*seen, Sighting("a", after(2), "installed")], max_failure_percent=5)
+
+
+def test_a_reboot_that_is_waited_for_does_not_undo_a_failure() -> None:
+    """Its row has the newest title, while what waits may be an older version."""
+    seen = [Sighting("a", START, "failed"), Sighting("a", after(1), "pending_reboot")]
+    assert is_void(seen, max_failure_percent=5)

@@ -190,12 +190,12 @@ def overdue(entry: Entry, ring: Ring, at: datetime) -> bool:
 
 
 def failing(sightings: Iterable[Sighted], at: datetime) -> dict[str, tuple[str, ...]]:
-    """What failed last on each node, by title or KB: a scan since shows it as missing, which undoes nothing."""
+    """What failed last on each node, by title or KB, and is not installed since, in this or another version."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in sorted((one for one in sightings if one.at <= at), key=lambda one: (one.at, one.until)):
         if row.shown == "failed":
             found[row.node][row.id] = title_of(row) or row.id
-        elif row.shown in ("installed", "pending_reboot"):
+        elif row.shown == "installed":
             found[row.node].pop(row.id, None)
     return {node: tuple(sorted(failed.values())) for node, failed in found.items() if failed}
 

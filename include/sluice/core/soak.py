@@ -7,8 +7,8 @@ The rules, without the ledger that keeps the events:
 - the clock starts when enough nodes count;
 - what was installed before the patch's newest issue is another patch under the same name (Windows re-issues
   updates under one KB) and does not count;
-- it is void while it fails on more nodes than the ring allows; a later scan, which shows what failed as missing,
-  does not undo a failure;
+- it is void while it fails on more nodes than the ring allows; only being installed undoes a failure, neither a later
+  scan, which shows it as missing, nor a reboot that is waited for, which may be an older version's;
 - soaked is what the clock has run for the whole of the days, to the second: a day is 24 hours.
 """
 
@@ -64,10 +64,10 @@ def is_void(sightings: Iterable[Sighting], *, max_failure_percent: float) -> boo
 
 
 def latest_states(sightings: Iterable[Sighting]) -> dict[str, State]:
-    """What each node says of the version now; one on which it failed and is missing since has failed."""
+    """What each node says of the version now; one on which it failed has failed until it shows it installed."""
     latest: dict[str, State] = {}
     for each in sorted(sightings, key=lambda sighting: sighting.at):
-        if each.state != "missing" or latest.get(each.node) != "failed":
+        if each.state == "installed" or latest.get(each.node) != "failed":
             latest[each.node] = each.state
     return latest
 
