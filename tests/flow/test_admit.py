@@ -226,6 +226,7 @@ class TestManyNodes:
             stranger = next(one.node for one in named(run).values() if one.reason == Reason.STOPPED)
             ec2(lab).create_tags(Resources=[stranger], Tags=[{"Key": "sluice:release", "Value": value}])
             assert set(node_tags.carriers(connection, value)) - set(nodes) == {stranger}
+        assert f"found it also on {stranger}: take it off there" in admit(run, BOTH)["failed"][HERE]
 
     def test_a_tag_that_has_become_another_releases_is_left_on(self, policy: Policy, lab: LabHandle) -> None:
         run = begun(policy)

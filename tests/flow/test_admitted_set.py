@@ -38,7 +38,8 @@ def policy(aws_environment: LabHandle, tmp_path: Path) -> Policy:
 
 
 def clients(lab: LabHandle) -> tuple[Any, Any]:
-    return tuple(lab.client(service, *HERE.split("/")) for service in ("ec2", "ssm"))  # type: ignore[return-value]  # two
+    account, region = HERE.split("/")
+    return lab.client("ec2", account, region), lab.client("ssm", account, region)
 
 
 def invoked(lab: LabHandle) -> set[str]:

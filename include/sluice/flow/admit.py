@@ -8,7 +8,7 @@ meanwhile is not reached, as a wave names its nodes by id, or by a tag that this
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sluice.aws import node_tags, operations
@@ -142,9 +142,18 @@ def _handed_out(run: Run, record: Mapping[str, Any]) -> dict[str, str]:
                     f"{connection.key}: expected the admitted nodes of {run.release.id} as they were fixed, found"
                     f" others in {bucket}: nothing may open there; find out who has written them"
                 ) from None
-        for part in _parts(place):
-            for value, nodes in waves.tagged(part):
-                node_tags.put(connection, nodes, value)
+        for value, nodes in (one for part in _parts(place) for one in waves.tagged(part)):
+            node_tags.put(connection, nodes, value)
+            _check_carriers(connection, value, nodes)
 
     outcomes = in_each(run.connections, places, run.duty, hand_out)
     return {one.location.key: str(one.error) for one in outcomes if one.error is not None}
+
+
+def _check_carriers(connection: Connection, value: str, nodes: Collection[str]) -> None:
+    """Raises ReleaseError where a node carries a wave's tag that is not in it: a copy of one that is, most likely."""
+    if strangers := sorted(set(node_tags.carriers(connection, value)) - set(nodes)):
+        raise ReleaseError(
+            f"{connection.key}: expected the tag sluice:release={value} on the {len(nodes)} nodes of the wave, found it"
+            f" also on {', '.join(strangers[:10])}: take it off there, then run the step admit again"
+        )
