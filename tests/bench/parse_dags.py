@@ -1,7 +1,8 @@
 """What a DAG file costs when it is parsed, over a DAG of TaskFlow alone: `make bench`.
 
-Each figure is processor time, the best of several fresh processes: other work on the machine disturbs it least. `again` is what a
-file costs with the policy's schedules kept from the last time, `first` without: once after each change of the policy.
+Each figure is processor time, the best of several fresh processes: other work on the machine disturbs it least.
+`again` is what a file costs with the policy's schedules kept from the last time, `first` without: once after each
+change of the policy.
 As Airflow's DAG processor does before it forks one process for each file, the garbage collector is told to leave alone
 what is already there.
 Fails where a file takes longer than it may, or brings AWS's SDK in.
