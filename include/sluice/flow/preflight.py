@@ -22,7 +22,6 @@ from sluice.core.policy.plan import make_plan
 from sluice.core.release import backup, fit, waves
 from sluice.core.release import preflight as core
 from sluice.core.release.preflight import Access, Facts, Readiness, Running
-from sluice.core.release.recall import with_recalls
 from sluice.core.release.terms import Expected, Kind
 from sluice.evidence import queries
 from sluice.flow.resolve import read_resolved
@@ -112,8 +111,7 @@ def _check_nodes(run: Run, expected: Mapping[str, Sequence[Expected]]) -> None:
 
 def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
     """A location as the reader sees it."""
-    bucket = operations.bucket_of(run.policy, connection)
-    policy = with_recalls(run.policy, recalls.listed(connection, bucket))
+    policy = recalls.merged(run.policy, connection)
     actual = read_actual(connection, policy.deployment)
     if policy.pilot:
         check_alone(policy, actual, nodes.listed(connection))
