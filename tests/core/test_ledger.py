@@ -180,3 +180,14 @@ def test_the_time_that_a_node_was_another_rings_does_not_count() -> None:
         seen("n1", 6, "INSTALLED", until=30),
     ]
     assert ledger_of(rows, 12)["1"].started == after(6)
+
+
+def test_what_a_node_does_not_show_any_more_it_has_no_more() -> None:
+    kb = {"product": WINDOWS, "patch": "KB5060531"}
+    other = {"product": WINDOWS, "patch": "KB5050000"}
+    rows = [seen("n1", 0, "INSTALLED", until=2, **kb), seen("n1", 0, "INSTALLED", until=20, **other)]
+    entries = fold([*day_zero(), *rows], WINDOWS, demand(), after(20))
+    assert {entry.id: entry.soaked for entry in entries} == {"KB5050000": True, "KB5060531": False}
+    back = [*rows, seen("n1", 10, "NOT_APPLICABLE", **kb), seen("n1", 15, "INSTALLED", until=20, **kb)]
+    entries = fold([*day_zero(), *back], WINDOWS, demand(), after(20))
+    assert {entry.id: entry.started for entry in entries} == {"KB5050000": after(0), "KB5060531": after(15)}

@@ -8,82 +8,30 @@ A patch's clock is that of one ring and one OS product as the policy lists it. W
   version which nobody installed (the payload shows the newest that it knows): nothing is concluded from it;
 - a node that shows another version afterwards has still had this one, unless the other one is older: then it was put
   back, and this one's time there is over;
+- a node that does not show a package or KB at all any more, or shows it as not applicable, has it no more;
 - a node that nobody looks at any more counts only for as long as it was looked at.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sluice.core import soak
-from sluice.core.approval import SEVERITY_OF
-from sluice.core.os_product import covers, operating_system
+from sluice.core.os_product import covers
 from sluice.core.policy.rings import Ring
-from sluice.core.release.terms import Kind, PatchKey, Plain
+from sluice.core.release.terms import PatchKey, Plain
+from sluice.core.sighted import ABSENT, Sighted, severity_of, title_of
 
-TELLS_INSTALLED = frozenset({"WINDOWS", "UBUNTU", "DEBIAN", "RASPBIAN"})
-"""Operating systems on which INSTALLED_OTHER shows the version that is installed."""
+__all__ = [
+    "Demand", "Entry", "Sighted", "Status", "failing", "fold", "overdue", "selected", "severity_of", "title_of", "waiting",
+]  # fmt: skip
 
-STATES: Mapping[str, soak.State] = {
-    "INSTALLED": "installed",
-    "INSTALLED_PENDING_REBOOT": "pending_reboot",
-    "MISSING": "missing",
-    "AVAILABLE_SECURITY_UPDATE": "missing",
-    "FAILED": "failed",
-}
-"""What AWS's states say of the version in the title. The others say nothing of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighted(Plain):
-    """One patch on one node, as read back at one time or, unchanged, at several in a row."""
-
-    node: str
-    location: str
-    """`111111111111/eu-west-3`."""
-    ring: str | None
-    """The ring of its patch group then; None: it had none."""
-    group: str | None
-    role: str | None
-    product: str
-    """OS product, as the agent reports it."""
-    id: str
-    """AWS's KBId: `KB5060531`, `openssl.x86_64`."""
-    title: str
-    """Verbatim."""
-    classification: str
-    severity: str
-    """As AWS has it; empty where it says nothing."""
-    state: str
-    """As AWS has it: INSTALLED, MISSING …"""
-    installed: datetime | None
-    """InstalledTime, None where AWS has none (it writes 1970 then)."""
-    at: datetime
-    """When the node was first seen so: the end of the operation that reported it (UTC)."""
-    until: datetime
-    """When it was last seen so, with nothing else in between; `at` where it was seen once."""
-    release: str
-    """The release that first saw it."""
-    kind: Kind
-    """What that release's execution did."""
-    other: str = ""
-    """Another patcher that is known to work on the node then, in words; empty: none is known."""
-
-    @property
-    def windows(self) -> bool:
-        """Whether it is Windows', where the KB is the patch."""
-        return operating_system(self.product) == "WINDOWS"
-
-    @property
-    def shown(self) -> soak.State | None:
-        """What it says of the version in its title; None: nothing that can be relied on."""
-        if self.state == "INSTALLED_OTHER" and operating_system(self.product) in TELLS_INSTALLED:
-            return "installed"
-        return STATES.get(self.state)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 Status = Literal[
@@ -208,10 +156,20 @@ class _History:
         self._first = first
         self.by_id: dict[str, list[Sighted]] = defaultdict(list)
         self.looked: dict[tuple[str, str | None], datetime] = {}
+        looks: dict[str, set[datetime]] = defaultdict(set)
         for row in sorted(rows, key=lambda one: (one.at, one.until, one.node)):
-            self.by_id[row.id].append(row)
+            if row.state != ABSENT:
+                self.by_id[row.id].append(row)
+            looks[row.node] |= {row.at, min(row.until, at)}
             seen = (row.node, row.ring)
             self.looked[seen] = max(self.looked.get(seen, row.at), min(row.until, at))
+        self._looks = {node: sorted(found) for node, found in looks.items()}
+
+    def next_look(self, node: str, after: datetime) -> datetime:
+        """The first look at a node after a moment; the end of time where there was none."""
+        looks = self._looks[node]
+        place = bisect_right(looks, after)
+        return looks[place] if place < len(looks) else NEVER
 
     def since(self, row: Sighted) -> datetime:
         """When a row was true: when it was read, and by the very first release since AWS's InstalledTime.
@@ -293,23 +251,33 @@ class _Package:
         The time that a node was another ring's does not count: it starts anew when it comes back.
         """
         had: dict[str, set[str]] = defaultdict(set)
-        away: set[str] = set()
+        last: dict[str, Sighted] = {}
         for row in self._history.by_id[self._patch]:
+            before = last.get(row.node)
+            last[row.node] = row
             if row.ring != self._demand.before:
-                away.add(row.node)
                 continue
-            shown, other = row.shown, title_of(row)
-            if row.node in away:
-                away.discard(row.node)
+            if before is not None and self._broken(before, row.at):
                 yield soak.Sighting(row.node, row.at, "missing")
-            if shown is None:
-                continue
-            if other == title:
+            shown, other = row.shown, title_of(row)
+            if other == title and shown is not None:
                 yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
-            elif title in had[row.node] and shown != "pending_reboot" and self._is_older(other, title, had[row.node]):
+            elif self._shows_older(row, title, had[row.node]):
                 yield soak.Sighting(row.node, row.at, "missing")
             if shown == "installed":
                 had[row.node].add(other)
+        for node, row in last.items():
+            if (gone := self._history.next_look(node, row.until)) < NEVER:
+                yield soak.Sighting(node, gone, "missing")
+
+    def _broken(self, before: Sighted, then: datetime) -> bool:
+        """Whether a node was another ring's, or looked at without showing the package, up to a moment."""
+        away = before.ring != self._demand.before
+        return away or self._history.next_look(before.node, before.until) < then
+
+    def _shows_older(self, row: Sighted, title: str, had: set[str]) -> bool:
+        known = row.shown is not None and row.shown != "pending_reboot" and title in had
+        return known and self._is_older(title_of(row), title, had)
 
     def _is_older(self, other: str, title: str, had: set[str]) -> bool:
         """Whether a node that shows `other` now was put back: it was there before `title` was."""
@@ -361,16 +329,6 @@ class _Package:
         return {
             title_of(row) for row in self._rows if row.node == node and row.at < before and row.shown == "installed"
         }
-
-
-def title_of(row: Sighted) -> str:
-    """What tells versions apart: the KB is the patch on Windows."""
-    return "" if row.windows else row.title
-
-
-def severity_of(row: Sighted) -> str:
-    """The policy's word for a row's severity."""
-    return SEVERITY_OF.get(row.severity.casefold(), "unknown")
 
 
 def _in_state(latest: Mapping[str, soak.State], state: soak.State) -> tuple[str, ...]:
