@@ -14,8 +14,11 @@ from typing import Protocol
 
 BEFORE_START = timedelta(minutes=10)
 """So long before a window's start releases are let look once more: they open it with a lead of their own."""
-STEP = timedelta(minutes=10)
-"""At most so far while nothing is under way and a window's time has come."""
+STEP = timedelta(minutes=4)
+"""At most so far while nothing is under way and a window's time has come: less than the five minutes that a release
+leaves before the window that it opens, so that one look that comes too late makes nothing late."""
+IDLE_STEP = timedelta(minutes=10)
+"""The same where the move before changed nothing for anybody: time alone is waited for."""
 LONG_STEP = timedelta(minutes=20)
 """At most so far while something is under way."""
 SOON = timedelta(hours=1)
@@ -58,14 +61,17 @@ class Awaited:
     end: datetime
 
 
-def limit(here: Moment, awaited: Sequence[Awaited], following: datetime | None) -> datetime:
-    """How far the clock may move at most. `following` is when the next DAG begins."""
+def limit(here: Moment, awaited: Sequence[Awaited], following: datetime | None, *, idle: bool = False) -> datetime:
+    """How far the clock may move at most.
+
+    `following` is when the next DAG begins, `idle` says that the move before changed nothing for anybody.
+    """
     limits = [] if following is None else [following]
-    limits += [_limit(here, one) for one in awaited]
+    limits += [_limit(here, one, IDLE_STEP if idle else STEP) for one in awaited]
     return max(here.now, min(limits, default=here.now + STEP))
 
 
-def _limit(here: Moment, one: Awaited) -> datetime:
+def _limit(here: Moment, one: Awaited, step: timedelta) -> datetime:
     now = here.now
     if now < one.start - BEFORE_START:
         return one.start - BEFORE_START
@@ -73,18 +79,23 @@ def _limit(here: Moment, one: Awaited) -> datetime:
         return here.opens + LONG_STEP
     if here.under_way:
         return now + LONG_STEP
-    return one.start if now < one.start else now + STEP
+    return one.start if now < one.start else now + step
 
 
 def move(
-    lab: Clock, awaited: Sequence[Awaited], following: datetime | None, longest: timedelta | None = None
+    lab: Clock,
+    awaited: Sequence[Awaited],
+    following: datetime | None,
+    *,
+    longest: timedelta | None = None,
+    idle: bool = False,
 ) -> Moment:
     """Move the clock once, as far as it may and by `longest` at most; where it is now.
 
     Where nothing is under way and nobody opens anything soon, `longest` does not count: nothing could be missed.
     """
     here = lab.clock()
-    until = limit(here, awaited, following)
+    until = limit(here, awaited, following, idle=idle)
     if longest is not None and (here.under_way or (here.opens is not None and here.opens <= until)):
         until = min(until, here.now + longest)
     ended = lab.advance(until, stop_when_something_ends=True)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.pace import LONG_STEP, SOON, STEP, Awaited, limit, move
+from lab.pace import IDLE_STEP, LONG_STEP, SOON, STEP, Awaited, limit, move
+from sluice.core.policy.timing import Timing
 
 
 def at(hour: int, minute: int = 0, day: int = 3) -> datetime:
@@ -59,6 +60,11 @@ def test_then_it_goes_to_the_start() -> None:
 
 def test_where_only_time_is_waited_for_it_goes_in_steps() -> None:
     assert limit(Here(at(3)), [NIGHT], at(9)) == at(3) + STEP
+
+
+def test_the_first_step_is_shorter_than_the_lead_with_which_windows_are_opened() -> None:
+    assert timedelta(minutes=Timing().open_lead_minutes) > STEP
+    assert limit(Here(at(3)), [NIGHT], at(9), idle=True) == at(3) + IDLE_STEP
 
 
 def test_a_window_that_opens_soon_is_waited_for_with_what_it_does() -> None:

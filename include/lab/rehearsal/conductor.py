@@ -106,6 +106,7 @@ class Conductor:
         self._seen: Any = None
         self._since = time.monotonic()
         self._calls = 0
+        self._idle = False
         self._changed = time.monotonic()
 
     def play(self) -> list[Release]:
@@ -181,6 +182,7 @@ class Conductor:
         )
         if seen != self._seen:
             self._seen = seen
+            self._idle = False
             self._note_change()
             self._begin_to_watch()
             return False
@@ -211,8 +213,9 @@ class Conductor:
         if not awaited and not self.due:
             return
         following = min((one.dag_start for one in self.due), default=None)
-        moment = move(self.lab, awaited, following, self.longest)
+        moment = move(self.lab, awaited, following, longest=self.longest, idle=self._idle)
         self.moves += 1
+        self._idle = True
         self._begin_to_watch()
         self.moved(moment.now)
 
