@@ -191,3 +191,12 @@ def test_what_a_node_does_not_show_any_more_it_has_no_more() -> None:
     back = [*rows, seen("n1", 10, "NOT_APPLICABLE", **kb), seen("n1", 15, "INSTALLED", until=20, **kb)]
     entries = fold([*day_zero(), *back], WINDOWS, demand(), after(20))
     assert {entry.id: entry.started for entry in entries} == {"KB5050000": after(0), "KB5060531": after(15)}
+
+
+def test_what_vanishes_from_production_is_none_of_the_ledgers_business() -> None:
+    rows = [
+        seen("prod1", 0, "INSTALLED", until=2),
+        seen("prod1", 0, "INSTALLED", until=20, patch="bash.x86_64"),
+        seen("n1", 0, "INSTALLED", until=20),
+    ]
+    assert ledger_of(rows, 20)["1"].soaked

@@ -28,7 +28,8 @@ from sluice.core.release.terms import PatchKey, Plain
 from sluice.core.sighted import ABSENT, Sighted, severity_of, title_of
 
 __all__ = [
-    "Demand", "Entry", "Sighted", "Status", "failing", "fold", "overdue", "selected", "severity_of", "title_of", "waiting",
+    "Demand", "Entry", "Sighted", "Status", "failing", "fold", "overdue", "selected", "severity_of", "title_of",
+    "waiting",
 ]  # fmt: skip
 
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -267,7 +268,8 @@ class _Package:
             if shown == "installed":
                 had[row.node].add(other)
         for node, row in last.items():
-            if (gone := self._history.next_look(node, row.until)) < NEVER:
+            gone = self._history.next_look(node, row.until)
+            if row.ring == self._demand.before and gone < NEVER:
                 yield soak.Sighting(node, gone, "missing")
 
     def _broken(self, before: Sighted, then: datetime) -> bool:
