@@ -18,6 +18,7 @@ setup: ## Install what the project needs into .venv; the other commands do this 
 	@.ci/setup
 
 test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
+	@.ci/browser
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
 nightly: setup ## Run the campaigns that take too long for each change, whole

@@ -40,15 +40,22 @@ def test_a_wave_ends_with_its_slowest_slot_and_the_next_opens_when_it_has_settle
 
 def test_what_ends_after_the_cutoff_does_not_fit() -> None:
     found = predict(WINDOW, [[part(1, HERE, a=20)]], {"a": 1000}, START, LEAD)
-    assert too_long(WINDOW, START, found) is None, "10 rounds of 1000 seconds end before 06:00"
+    assert too_long(WINDOW, START, START, found) is None, "10 rounds of 1000 seconds end before 06:00"
     longer = predict(WINDOW, [[part(1, HERE, a=20)]], {"a": 1100}, START, LEAD)
-    assert "wave 1 of 1 ends at 2025-06-09 06:03 UTC (slowest: a)" in str(too_long(WINDOW, START, longer))
+    assert "wave 1 of 1 ends at 2025-06-09 06:03 UTC (slowest: a)" in str(too_long(WINDOW, START, START, longer))
+
+
+def test_what_begins_too_late_is_late_and_not_too_long() -> None:
+    late = START + timedelta(hours=3)
+    found = predict(WINDOW, [[part(1, HERE, a=20)]], {"a": 1100}, late, LEAD)
+    assert too_long(WINDOW, START, late, found) is None
+    assert too_long(WINDOW, START, START, found) is not None
 
 
 def test_a_slot_without_a_past_is_unknown_and_makes_nothing_too_long() -> None:
     found = predict(WINDOW, [[part(1, HERE, a=1, b=500)]], {"a": 60}, START, LEAD)
     assert found.unknown == ("b",)
-    assert too_long(WINDOW, START, found) is None
+    assert too_long(WINDOW, START, START, found) is None
     assert "no past durations of b" in str(without_past(found))
     assert without_past(predict(WINDOW, [], {}, START, LEAD)) is None
 

@@ -195,4 +195,4 @@ def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> tuple[str 
         start,
         lead,
     )
-    return core.too_long(run.window, run.release.occurrence, predicted), core.without_past(predicted)
+    return core.too_long(run.window, run.release.occurrence, start, predicted), core.without_past(predicted)

@@ -196,9 +196,14 @@ def _patchers(window: Window, running: Iterable[Running]) -> Iterator[str]:
             )
 
 
-def too_long(window: Window, occurrence: datetime, fit: Fit) -> str | None:
-    """Why the release does not fit before the cutoff, by its past; None: it does, as far as is known."""
+def too_long(window: Window, occurrence: datetime, start: datetime, fit: Fit) -> str | None:
+    """Why the release does not fit before the cutoff, by its past; None: it does, as far as is known.
+
+    One whose `start` is past its latest start is not judged: its waves open nothing, and say that it is late.
+    """
     planned = Occurrence(window, occurrence)
+    if start > planned.latest_start:
+        return None
     for number, (end, slot) in enumerate(zip(fit.wave_ends, fit.slowest, strict=True), start=1):
         if end > planned.last_task:
             return (
