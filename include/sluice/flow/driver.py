@@ -15,6 +15,7 @@ from sluice.core.release.terms import Kind
 from sluice.core.window_objects import armed
 from sluice.core.window_protocol import (
     AGAIN,
+    DRIVES,
     Announce,
     Arm,
     Cancel,
@@ -94,8 +95,15 @@ class Driver:
         return self.record
 
     def _try(self, move: Move) -> Wait | None:
-        """Do a move; what to wait for where somebody else is in the way."""
+        """Do a move; what to wait for where somebody else is in the way.
+
+        The lease comes first, and what was seen before it is looked at again: what another worker was doing then, it
+        does no more.
+        """
         try:
+            if self._lease is None and isinstance(move, DRIVES):
+                self._held()
+                return None
             _DO[type(move)](self, move)
         except LeasedError as error:
             if not isinstance(move, Rest):
