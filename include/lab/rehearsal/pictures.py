@@ -130,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
             airflow.prepare({one.dag_id for one in due}, made.alive)
             with _browser() as page:
                 pictures = Pictures(page, made, folder)
-                tell = lambda now, text: print(f"{now:%a %d %b %H:%M}  {text}", flush=True)  # noqa: E731  # short
+                tell = lambda now, text: print(f"{now:%a %d %b %H:%M}  {text}", flush=True)  # noqa: E731  # a name of its own says no more
                 Conductor(made.lab, airflow, due, answers=pictures.asked, tell=tell).play()
                 first, second = (one for one in due if one.gated)
                 pictures.take("release", _run(first), "Task Instances")
