@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.rehearsal.conductor import Release, outcome_of
@@ -24,6 +24,8 @@ FAULTS: tuple[dict[str, Any], ...] = (
     },
 )
 """What goes wrong beside what goes wrong on the demo's nodes anyway."""
+ALARM_UNTIL = datetime(2025, 6, 5, tzinfo=UTC)
+"""The policy's alarm goes off before the first day, and is well again then: until then no gate opens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,15 @@ from sluice.core.policy.policy import Policy
 
 ROOT = Path(__file__).resolve().parents[3]
 PRODUCT = ROOT / "include" / "sluice"
+ALARM: Mapping[str, Any] = {
+    "Namespace": "Rehearsal",
+    "MetricName": "Errors",
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+}
 CREDENTIALS = "lab"
 """Access key and secret of clients of the lab: it has no others."""
 
@@ -53,6 +62,24 @@ def make_buckets(policy: Policy, endpoint: str) -> list[str]:
         finally:
             s3.close()
     return made
+
+
+def set_alarms(policy: Policy, endpoint: str, state: str) -> list[str]:
+    """Put every alarm that the policy's gates name into a state (OK, ALARM), in each location; their names.
+
+    Those that are not there are made: the lab has no metrics of its own, so that somebody has to say how they are.
+    """
+    gates = [policy.gate, *(window.gate for window in policy.windows if window.gate)]
+    names = sorted({name for gate in gates for name in gate.alarms})
+    for location in policy.locations if names else ():
+        cloudwatch = client("cloudwatch", endpoint, location.account, location.region)
+        try:
+            for name in names:
+                cloudwatch.put_metric_alarm(AlarmName=name, **ALARM)
+                cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="the rehearsal says so")
+        finally:
+            cloudwatch.close()
+    return names
 
 
 def _buckets(policy: Policy) -> Iterator[tuple[str, str, str]]:
@@ -100,6 +127,7 @@ def sluice(policy_file: Path, endpoint: str, region: str, *arguments: str) -> st
 
 
 def prepare(policy: Policy, policy_file: Path, endpoint: str) -> None:
-    """Make the buckets and apply the policy."""
+    """Make the buckets and alarms, and apply the policy."""
     make_buckets(policy, endpoint)
+    set_alarms(policy, endpoint, "OK")
     sluice(policy_file, endpoint, default_region(policy), "apply", "--yes")

@@ -13,6 +13,7 @@ from lab.errors import LabError
 from lab.rehearsal import fortnight, table
 from lab.rehearsal.agenda import Planned, agenda
 from lab.rehearsal.conductor import Airflow, Conductor, Release
+from lab.rehearsal.ground import set_alarms
 from lab.rehearsal.lab_api import LabApi
 from lab.rehearsal.record import Record, waived
 from sluice.core.policy.policy import Policy
@@ -74,6 +75,7 @@ class Play:
     groups: Mapping[str, str | None] = field(default_factory=dict)
     conductor: Conductor | None = None
     seconds: float = 0.0
+    _alarmed: bool = False
 
     def look_around(self) -> None:
         """Note what the nodes have before anything runs, and let go wrong what is to."""
@@ -81,6 +83,8 @@ class Play:
         self.groups = {one["node_id"]: one["group"] for one in self.lab.nodes()}
         if self.plan.is_the_fortnight:
             self.lab.add_faults(*fortnight.FAULTS)
+            set_alarms(self.policy, self.lab.endpoint, "ALARM")
+            self._alarmed = True
 
     def due(self) -> list[Planned]:
         """Everything that the calendar has. Raises LabError where that is nothing."""
@@ -95,11 +99,18 @@ class Play:
         """Play it; what became of each release. `changes` are the conductor's own arguments."""
         self.look_around()
         began = time.monotonic()
-        self.conductor = Conductor(self.lab, airflow, self.due(), tell=self._tell, **changes)
+        self.conductor = Conductor(self.lab, airflow, self.due(), tell=self._tell, moved=self._moved, **changes)
         try:
             return self.conductor.play()
         finally:
             self.seconds = time.monotonic() - began
+
+    def _moved(self, now: datetime) -> None:
+        """End the alarm when its time has come."""
+        if self._alarmed and now >= fortnight.ALARM_UNTIL:
+            self._alarmed = False
+            names = set_alarms(self.policy, self.lab.endpoint, "OK")
+            self._tell(now, f"{', '.join(names)}: OK again")
 
     def record(self) -> Record:
         """What the lab noted until now."""
