@@ -265,10 +265,10 @@ class World:
         if isinstance(move, (Wait, Done)):
             return
         if not isinstance(move, DRIVES):
-            yield (
-                f"wave {WAVES[index]}: {type(move).__name__}",
-                self._land(place, self._calls(state, place, index, move)[0]),
-            )
+            done = place
+            for call in self._calls(state, place, index, move):  # it may die between two of them
+                done = self._land(done, call)
+                yield f"wave {WAVES[index]}: {type(move).__name__}", done
         elif self._free(state, place, release):
             worker = Worker("wave", release, index)
             if worker not in place.workers:

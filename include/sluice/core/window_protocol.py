@@ -180,8 +180,9 @@ class Done:
 
 Move: TypeAlias = Wait | Choose | Finish | Prepare | Announce | Arm | Trust | Follow | Cancel | Close | Rest | Done
 
-DRIVES = (Choose, Prepare, Announce, Arm, Trust, Cancel, Close, Rest)
-"""Moves that only the holder of the window's lease makes."""
+DRIVES = (Choose, Prepare, Announce, Arm, Rest)
+"""Moves that only the holder of the window's lease makes. The others write what was seen, over what was read, or stop
+an execution of the wave's own: whoever drives the window now."""
 
 
 def opening(times: Times, kind: Kind, now: datetime) -> Opening | None:

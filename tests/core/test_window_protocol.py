@@ -1,0 +1,224 @@
+"""What the window protocol decides, rule by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluice.core.release.terms import Kind
+from sluice.core.window_protocol import (
+    Announce,
+    Arm,
+    Blocked,
+    Cancel,
+    Choose,
+    Close,
+    Done,
+    Execution,
+    Finish,
+    Follow,
+    Opening,
+    Prepare,
+    Rest,
+    Seen,
+    Times,
+    Trust,
+    Wait,
+    decide,
+    opening,
+)
+from sluice.core.window_record import LEAVES, STEPS, Result, WaveRecord
+
+START = datetime(2025, 6, 2, 3, tzinfo=UTC)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+TIMES = Times(START, START + 4 * HOUR, cutoff_hours=1, lead=5 * MINUTE, grace=10 * MINUTE)
+PLANNED = WaveRecord(
+    release="r",
+    wave=1,
+    location="111111111111/eu-west-3",
+    kind="install",
+    window_id="mw-1",
+    step="planned",
+    chosen=START - HOUR,
+    slots=(("web", ("i-1", "i-2")),),
+    at=START,
+    duration_hours=4,
+)
+ARMING = replace(PLANNED, step="arming", sent=True)
+ARMED = replace(ARMING, step="armed")
+RUNNING = replace(ARMED, step="running", execution="e")
+OURS = Execution("e", START, "IN_PROGRESS", final=False, ours=True, nodes=("i-1", "i-2"))
+ENDED = replace(OURS, status="SUCCESS", final=True)
+HALTED = Blocked("halted", "halted by somebody")
+BEFORE = START - 30 * MINUTE
+
+
+def told(record: WaveRecord | None, seen: Seen, now: datetime = BEFORE, kind: Kind = "install") -> object:
+    return decide(record, seen, now, TIMES, kind)
+
+
+def test_it_opens_at_the_planned_start_or_as_soon_as_it_may() -> None:
+    assert opening(TIMES, "install", START - HOUR) == Opening(START, 4)
+    assert opening(TIMES, "install", START + 7 * MINUTE + timedelta(seconds=1)) == Opening(START + 13 * MINUTE, 3)
+
+
+@given(
+    st.integers(-600, 600),
+    st.integers(0, 23),
+    st.integers(1, 24),
+    st.integers(1, 60),
+    st.sampled_from(["install", "scan"]),
+)
+def test_what_opens_ends_with_the_window_or_is_a_scan_and_leaves_the_cutoff_and_an_hour(
+    minutes: int, cutoff: int, hours: int, lead: int, kind: Kind
+) -> None:
+    times = Times(START, START + hours * HOUR, cutoff, lead * MINUTE, 10 * MINUTE)
+    now = START + minutes * MINUTE
+    found = opening(times, kind, now)
+    if found is None:
+        left = times.end - max(times.start, now + times.lead)
+        assert left < (cutoff + 1) * HOUR
+        return
+    assert found.at >= max(times.start, now + times.lead)
+    assert found.duration_hours > cutoff
+    assert found.at + found.duration_hours * HOUR <= times.end + (HOUR - MINUTE if kind == "scan" else timedelta())
+
+
+def test_less_than_the_cutoff_and_an_hour_is_late_and_nothing_opens() -> None:
+    assert isinstance(told(None, Seen(), START + 2 * HOUR - 5 * MINUTE), Choose)
+    late = told(None, Seen(), START + 2 * HOUR - 4 * MINUTE)
+    assert isinstance(late, Finish)
+    assert late.verdict == "late"
+
+
+def test_the_policys_latest_start_is_kept() -> None:
+    times = replace(TIMES, latest=START + 10 * MINUTE)
+    assert opening(times, "install", START + 5 * MINUTE) == Opening(START + 10 * MINUTE, 3)
+    assert opening(times, "install", START + 6 * MINUTE) is None
+
+
+def test_it_is_prepared_announced_opened_read_back_and_followed_to_its_end() -> None:
+    assert told(PLANNED, Seen("rest")) == Prepare()
+    assert told(PLANNED, Seen("prepared")) == Announce()
+    assert told(ARMING, Seen("prepared")) == Arm()
+    assert told(ARMING, Seen("armed")) == Trust()
+    assert told(ARMED, Seen()) == Wait(START, "the window opens at 2025-06-02 03:00 UTC")
+    assert told(ARMED, Seen("other", (OURS,)), START) == Follow(OURS)
+    assert isinstance(told(RUNNING, Seen("other", (OURS,)), START), Wait)
+    assert told(RUNNING, Seen("other", (ENDED,)), START) == Close("done", "", ENDED)
+    closing = replace(RUNNING, step="closing", verdict="done")
+    assert told(closing, Seen("other")) == Rest()
+    assert told(closing, Seen("rest")) == Finish("done", "")
+    assert told(replace(closing, step="closed"), Seen()) == Done()
+
+
+@pytest.mark.parametrize("record", [PLANNED, ARMING], ids=lambda one: one.step)
+def test_nothing_opens_that_is_halted_or_held(record: WaveRecord) -> None:
+    assert told(None, Seen(blocked=HALTED)) == Finish("halted", HALTED.reason)
+    assert told(record, Seen("prepared", blocked=HALTED)) == Close("halted", HALTED.reason)
+    assert told(record, Seen("prepared", blocked=Blocked("held", "frozen"))) == Close("held", "frozen")
+
+
+def test_what_is_halted_while_it_was_opened_is_closed_before_its_time() -> None:
+    assert told(ARMING, Seen("armed", blocked=HALTED)) == Close("halted", HALTED.reason)
+    assert told(ARMED, Seen(blocked=HALTED)) == Close("halted", HALTED.reason)
+
+
+def test_another_time_read_back_closes_it() -> None:
+    found = told(ARMING, Seen("misarmed"))
+    assert isinstance(found, Close)
+    assert found.verdict == "failed"
+
+
+def test_past_its_time_it_opens_no_more() -> None:
+    assert isinstance(told(PLANNED, Seen("prepared"), START), Close)
+    assert told(ARMING, Seen("prepared"), START) == Wait(
+        START + TIMES.grace, "the window may have opened at 2025-06-02 03:00 UTC"
+    )
+    gone = told(ARMING, Seen("prepared"), START + TIMES.grace)
+    assert isinstance(gone, Close)
+    assert gone.verdict == "late"
+
+
+def test_what_does_not_fire_is_closed_and_failed_after_the_grace() -> None:
+    assert isinstance(told(ARMED, Seen(), START + 9 * MINUTE), Wait)
+    found = told(ARMED, Seen(), START + TIMES.grace)
+    assert isinstance(found, Close)
+    assert found.verdict == "failed"
+
+
+@pytest.mark.parametrize("record", [PLANNED, ARMING, ARMED], ids=lambda one: one.step)
+def test_a_retry_finds_the_execution_of_its_own_time(record: WaveRecord) -> None:
+    assert told(record, Seen("armed", (replace(OURS, start=START + MINUTE),)), START + 2 * MINUTE) == Follow(
+        replace(OURS, start=START + MINUTE)
+    )
+
+
+@pytest.mark.parametrize("record", [PLANNED, ARMING], ids=lambda one: one.step)
+def test_an_execution_of_the_wave_at_another_time_is_cancelled_and_nothing_opens(record: WaveRecord) -> None:
+    stray = replace(OURS, start=START - 40 * MINUTE)
+    assert isinstance(told(record, Seen("prepared", (stray,))), Cancel)
+    over = told(record, Seen("prepared", (replace(stray, final=True),)))
+    assert isinstance(over, Close)
+    assert over.verdict == "failed"
+
+
+def test_nothing_opens_while_another_execution_of_the_window_runs() -> None:
+    other = replace(OURS, ours=False, start=START - 40 * MINUTE)
+    assert isinstance(told(PLANNED, Seen("prepared", (other,))), Wait)
+    assert told(PLANNED, Seen("prepared", (replace(other, final=True),))) == Announce()
+
+
+def test_a_node_too_many_cancels_an_install_and_is_only_told_of_a_scan() -> None:
+    extra = replace(OURS, nodes=("i-1", "i-2", "i-3"))
+    found = told(RUNNING, Seen("other", (extra,)), START)
+    assert isinstance(found, Cancel)
+    assert "i-3" in found.reason
+    assert isinstance(told(replace(RUNNING, kind="scan"), Seen("other", (extra,)), START, "scan"), Wait)
+
+
+def test_commands_of_others_in_its_execution_cancel_it() -> None:
+    assert isinstance(told(RUNNING, Seen("other", (replace(OURS, ours=False),)), START), Cancel)
+
+
+@pytest.mark.parametrize(
+    ("execution", "why"),
+    [
+        (replace(ENDED, nodes=(), ours=None), "reached none of 2 nodes"),
+        (replace(ENDED, status="CANCELLED"), "was cancelled"),
+        (replace(ENDED, status="SKIPPED_OVERLAPPING", nodes=(), ours=None), "skipped"),
+    ],
+    ids=["empty", "cancelled", "skipped"],
+)
+def test_an_empty_cancelled_or_skipped_execution_is_no_success(execution: Execution, why: str) -> None:
+    found = told(RUNNING, Seen("other", (execution,)), START)
+    assert isinstance(found, Close)
+    assert found.verdict == "failed"
+    assert why in found.reason
+
+
+def test_an_execution_that_aws_forgot_is_no_success() -> None:
+    found = told(RUNNING, Seen("other", ()), START)
+    assert isinstance(found, Close)
+    assert found.verdict == "failed"
+
+
+def test_a_native_scan_is_watched_and_its_window_not_touched() -> None:
+    times = replace(TIMES, watched=True)
+    assert decide(None, Seen(), START, times, "scan") == Choose(Opening(START, 0))
+    closing = replace(RUNNING, kind="scan", step="closing", verdict="done", watched=True)
+    assert decide(closing, Seen("other"), START, times, "scan") == Finish("done", "")
+
+
+def test_each_step_says_what_dying_behind_it_leaves() -> None:
+    assert set(LEAVES) == {None, *STEPS}
+
+
+def test_a_record_survives_json() -> None:
+    record = replace(RUNNING, started=START, results=(Result("i-1", "Failed", "ExecutionTimedOut", "c"),))
+    assert WaveRecord.of_json(record.as_json()) == record
+    assert record.counts == {"expected": 2, "success": 0, "missing": 0, "failed": 1}
