@@ -1,7 +1,7 @@
 """Takes the documents' pictures of Airflow's UI anew: `python -m lab.rehearsal.pictures [docs/images]`.
 
-A release of production over the small fleet: it asks for approval, misses its deadline meanwhile, is approved and
-released; a week later a freeze holds the gate. Everything that is to be seen happens; only the deadline, which is hours
+Three Mondays of production over the small fleet: the first release asks for approval and misses its deadline
+meanwhile, a freeze holds the second, the third is released. Everything that is to be seen happens; only the deadline, which is hours
 away, is moved to now in Airflow's database.
 """
 
@@ -43,6 +43,7 @@ class Pictures:
 
     def __init__(self, page: Any, made: Stage, folder: Path) -> None:
         self._page, self._made, self._folder = page, made, folder
+        self._asked = False
         page.goto(made.parts.address, timeout=PATIENCE_MILLISECONDS)
         page.fill("input[name=username]", "admin", timeout=PATIENCE_MILLISECONDS)
         page.fill("input[name=password]", made.parts.passwords["admin"])
@@ -57,7 +58,10 @@ class Pictures:
         self._page.screenshot(path=str(self._folder / f"{name}.png"))
 
     def asked(self, planned: Planned) -> str:
-        """Pictures while a release waits for an answer, which is yes."""
+        """Pictures while the first release waits for an answer, which is yes."""
+        if self._asked:
+            return "Approve"
+        self._asked = True
         self.take("approval", f"{_run(planned)}/tasks/approve/required_actions", "Approve")
         _miss_deadline(self._made, planned)
         self.take("missed-deadline", _run(planned), "Missed")
@@ -117,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
             policy_file=_policy(Path(temporary)),
             fleet=str(SMALL / "fleet.yaml"),
             first=moment("2025-06-06"),
-            weeks=2,
+            weeks=3,
         )
         with (
             held(home) as processes,
@@ -132,15 +136,15 @@ def main(arguments: Sequence[str]) -> int:
                 pictures = Pictures(page, made, folder)
                 tell = lambda now, text: print(f"{now:%a %d %b %H:%M}  {text}", flush=True)  # noqa: E731  # a name of its own says no more
                 Conductor(made.lab, airflow, due, answers=pictures.asked, tell=tell).play()
-                first, second = (one for one in due if one.gated)
-                pictures.take("release", _run(first), "Task Instances")
-                pictures.take("held-gate", _run(second), "held")
+                _, held_one, released = (one for one in due if one.gated)
+                pictures.take("held-gate", _run(held_one), "held")
+                pictures.take("release", _run(released), "released")
     return 0
 
 
 def _chosen(due: Sequence[Planned]) -> list[Planned]:
-    """Two nights of non-production, the scans before production's two Mondays, and these."""
-    days = {NONPROD: ("06-06", "06-13"), SCAN: ("06-08", "06-15"), PROD: ("06-09", "06-16")}
+    """Three Mondays of production, and before each a night of non-production and a scan."""
+    days = {NONPROD: ("06-06", "06-13", "06-20"), SCAN: ("06-08", "06-15", "06-22"), PROD: ("06-09", "06-16", "06-23")}
     return [one for one in due if f"{one.start:%m-%d}" in days.get(one.window, ())]
 
 
