@@ -1,8 +1,8 @@
 """Takes the documents' pictures of Airflow's UI anew: `python -m lab.rehearsal.pictures [docs/images]`.
 
 Three Mondays of production over the small fleet: the first release asks for approval and misses its deadline
-meanwhile, a freeze holds the second, the third is released. Everything that is to be seen happens; only the deadline, which is hours
-away, is moved to now in Airflow's database.
+meanwhile, a freeze holds the second, the third is released. Everything that is to be seen happens; only the deadline,
+which is hours away, is moved to now in Airflow's database.
 """
 
 from __future__ import annotations
