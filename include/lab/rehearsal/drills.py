@@ -32,6 +32,7 @@ SMALL = Path(__file__).parent / "small"
 NONPROD, PROD, SCAN = "install-nonprod", "install-prod-linux", "scan-daily"
 PATIENCE_SECONDS = 120.0
 """How long a task may take to open its window, in real seconds."""
+SCANNED_BEFORE = timedelta(hours=24)
 CANCEL_SECONDS = 60
 """Lab seconds after a halt within which the last invocation has begun."""
 
@@ -61,6 +62,15 @@ class Drill:
     def due(self, *windows: str, until: datetime | None = None) -> list[Planned]:
         """The agenda's occurrences of these windows."""
         return [one for one in self.play.due() if one.window in windows and (until is None or one.start < until)]
+
+    def gated(self) -> list[Planned]:
+        """Everything of both rings, with the last scan before each release of production: its gate asks for one."""
+        releases = self.due(NONPROD, PROD)
+        begins = [one.dag_start for one in releases if one.gated]
+        scans = [
+            one for one in self.due(SCAN) if any(one.start < begin <= one.start + SCANNED_BEFORE for begin in begins)
+        ]
+        return sorted([*releases, *scans])
 
     def record(self) -> Record:
         """What the lab noted until now."""
@@ -102,41 +112,50 @@ def halt(drill: Drill) -> None:
     drill.check("lifted, the third night installs again", bool(drill.installs(NONPROD, since=third[0].planned.start)))
 
 
-BAD: dict[str, Any] = {
-    "name": "openssl-libs",
-    "arch": "x86_64",
-    "epoch": 1,
-    "version": "99.0.0",
-    "release": "1.amzn2023",
-}
+BAD_VERSION, BAD_PRODUCT = "99.0.0", "AmazonLinux2023"
 PULLED_AFTER = timedelta(days=3)
 
 
 def bad_patch(drill: Drill) -> None:
     """A version that fails everywhere is published, and pulled three days later."""
-    product, lab = "AmazonLinux2023", drill.made.lab
+    lab, key = drill.made.lab, _package(drill)
+    name, _, arch = key.rpartition(".")
+    version = {"epoch": 99, "version": BAD_VERSION, "release": "1"}
     notice = {"id": "LAB-BAD-1", "classification": "Security", "severity": "Critical"}
-    lab.ask("POST", "/lab/repositories", {"product": product, "package": {**BAD, "notice": notice}, "broken": True})
-    version = {name: BAD[name] for name in ("epoch", "version", "release")}
+    package = {"name": name, "arch": arch, **version, "notice": notice}
+    lab.ask("POST", "/lab/repositories", {"product": BAD_PRODUCT, "package": package, "broken": True})
+    drill.say(f"{key} {BAD_VERSION} is published, and fails wherever it is installed")
     pulled: list[datetime] = []
 
     def moved(now: datetime) -> None:
         if not pulled and now >= drill.play.plan.first + PULLED_AFTER:
-            lab.ask("DELETE", "/lab/repositories", {"product": product, "id": _key(BAD), "version": version})
-            drill.say(f"{now:%a %d %b %H:%M}  its vendor pulls {_key(BAD)} {BAD['version']}")
+            lab.ask("DELETE", "/lab/repositories", {"product": BAD_PRODUCT, "id": key, "version": version})
+            drill.say(f"{now:%a %d %b %H:%M}  its vendor pulls {key} {BAD_VERSION}")
             pulled.append(now)
 
-    done = drill.conductor(drill.due(NONPROD, PROD), moved=moved).play()
-    asked = [one for one in drill.installs(NONPROD) if _has(one["requested"])]
-    failed = [one for one in asked if _key(BAD) in one["failed"]]
+    done = drill.conductor(drill.gated(), moved=moved).play()
+    asked = [one for one in drill.installs(NONPROD) if _bad(one["requested"])]
+    failed = [one for one in asked if key in one["failed"]]
     drill.check(f"non-production was asked for it, {len(asked)} times", bool(asked))
     drill.check(f"it failed on every node that was asked, {len(failed)} times", len(failed) == len(asked))
     drill.check(
-        "no node of production was ever asked for it", not any(_has(one["requested"]) for one in drill.installs(PROD))
+        "no node of production was ever asked for it", not any(_bad(one["requested"]) for one in drill.installs(PROD))
     )
-    drill.check("no node has it", not any(_has(one["installed"]) for one in drill.record().installs()))
-    drill.check("production was patched with what had soaked", bool(drill.installs(PROD)))
+    drill.check("no node has it", not any(_bad(one["installed"]) for one in drill.record().installs()))
+    drill.check("production was patched with what had soaked", any(one["installed"] for one in drill.installs(PROD)))
     _soaked(drill, done)
+
+
+def _package(drill: Drill) -> str:
+    """A package that nodes of both rings have."""
+    sets = [
+        {key for key, _ in node["packages"]} for node in drill.made.lab.packages() if node["product"] == BAD_PRODUCT
+    ]
+    return str(min(set.intersection(*sets)))
+
+
+def _bad(patches: Sequence[Sequence[str]]) -> bool:
+    return any(BAD_VERSION in version for _, version in patches)
 
 
 def crash_after_open(drill: Drill) -> None:
@@ -185,7 +204,7 @@ def airflow_down(drill: Drill) -> None:
 
 def retag(drill: Drill) -> None:
     """While production's window waits to begin, two nodes of non-production get production's group."""
-    due = drill.due(NONPROD, PROD)
+    due = drill.gated()
     moved_nodes: list[str] = []
     groups = {group.ring: group.name for group in drill.made.policy.patch_groups}
     ring, production = (one.name for one in drill.made.policy.rings[:2])
@@ -225,14 +244,6 @@ def _executions(drill: Drill, planned: Planned) -> int:
             if planned.dag_start <= datetime.fromisoformat(entry["at"]) <= planned.end
         }
     )
-
-
-def _key(package: dict[str, Any]) -> str:
-    return f"{package['name']}.{package['arch']}"
-
-
-def _has(patches: Sequence[Sequence[str]]) -> bool:
-    return any(key == _key(BAD) and BAD["version"] in version for key, version in patches)
 
 
 def _tag(drill: Drill, nodes: list[str], group: str) -> None:
