@@ -17,6 +17,8 @@ from lab.rehearsal.lab_api import LabApi
 
 STUCK_SECONDS = 300.0
 """Real seconds without any change after which the rehearsal gives up."""
+LOOK_SECONDS = 0.6
+"""Real seconds between two looks at Airflow: its API takes the processor from the tasks."""
 OVERDUE = timedelta(hours=4)
 """A release that is active so long after its window's end will not end."""
 QUEUED, ASKING = "queued", "awaiting_input"
@@ -122,11 +124,11 @@ class Conductor:
             return
         active = self.airflow.active() if self.under_way else []
         self._collect(active)
-        if not self.under_way or (self._answer(now) == 0 and self._quiet(active)):
+        if not self.under_way or (self._answer(now, active) == 0 and self._quiet(active)):
             self._move(now)
         else:
             self._look_out(now, active)
-            time.sleep(min(0.25, self.airflow.settle_seconds))
+            time.sleep(min(LOOK_SECONDS, self.airflow.settle_seconds))
 
     def _trigger(self, now: datetime) -> bool:
         due = [one for one in self.due if one.dag_start <= now]
@@ -161,10 +163,11 @@ class Conductor:
         found = {step: self.airflow.xcom(*key, step, name) for step, name in RESULTS.items()}
         return {step: result for step, result in found.items() if result is not None}
 
-    def _answer(self, now: datetime) -> int:
+    def _answer(self, now: datetime, active: Sequence[DagRun]) -> int:
         """Answer what is asked; how many answers were given."""
         given = 0
-        for asked in self.airflow.asked():
+        asking = any(task.state == ASKING for run in active for task in run.tasks)
+        for asked in self.airflow.asked() if asking else ():
             planned = self.under_way.get((asked.dag_id, asked.run_id))
             option = None if planned is None else self.answers(planned)
             if option is not None:

@@ -24,6 +24,19 @@ FAULTS: tuple[dict[str, Any], ...] = (
     },
 )
 """What goes wrong beside what goes wrong on the demo's nodes anyway."""
+SUCCESSOR: dict[str, Any] = {
+    # Four days after its predecessor, which non-production then has had for too short a time.
+    "product": "AmazonLinux2023",
+    "available": "2025-06-09T12:00:00Z",
+    "package": {
+        "name": "amazon-ssm-agent",
+        "arch": "x86_64",
+        "version": "3.3.2299.0",
+        "release": "2.amzn2023",
+        "notice": {"id": "LAB-2025-0609", "classification": "Security", "severity": "Important"},
+    },
+}
+"""No real advisory of these two weeks follows another one so soon: this one is made up, as its id says."""
 ALARM_UNTIL = datetime(2025, 6, 5, tzinfo=UTC)
 """The policy's alarm goes off before the first day, and is well again then: until then no gate opens."""
 

@@ -83,6 +83,7 @@ class Play:
         self.groups = {one["node_id"]: one["group"] for one in self.lab.nodes()}
         if self.plan.is_the_fortnight:
             self.lab.add_faults(*fortnight.FAULTS)
+            self.lab.ask("POST", "/lab/repositories", fortnight.SUCCESSOR)
             set_alarms(self.policy, self.lab.endpoint, "ALARM")
             self._alarmed = True
 
