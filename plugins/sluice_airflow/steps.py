@@ -138,7 +138,6 @@ def report() -> Found:
     decides what the run's state is.
     """
     from sluice.flow.report import report
-
     from sluice_airflow.notices import send
 
     with told():
