@@ -142,7 +142,9 @@ def bad_patch(drill: Drill) -> None:
         "no node of production was ever asked for it", not any(_bad(one["requested"]) for one in drill.installs(PROD))
     )
     drill.check("no node has it", not any(_bad(one["installed"]) for one in drill.record().installs()))
-    drill.check("production was patched with what had soaked", any(one["installed"] for one in drill.installs(PROD)))
+    last = [one for one in done if one.planned.gated][-1]
+    sound = outcome_of(last) in ("held", "nothing") or any(one["installed"] for one in drill.installs(PROD))
+    drill.check(f"production was held, or patched with what had soaked: {told(last)}", sound)
     _soaked(drill, done)
 
 
@@ -206,6 +208,7 @@ def retag(drill: Drill) -> None:
     """While production's window waits to begin, two nodes of non-production get production's group."""
     due = drill.gated()
     moved_nodes: list[str] = []
+    releases: list[Planned] = []
     groups = {group.ring: group.name for group in drill.made.policy.patch_groups}
     ring, production = (one.name for one in drill.made.policy.rings[:2])
 
@@ -215,6 +218,7 @@ def retag(drill: Drill) -> None:
         if not moved_nodes and opens is not None and gated and gated[0].start <= opens:
             nodes = [one for one in drill.made.lab.nodes() if one["group"] == groups[ring] and one["reachable"]][:2]
             _tag(drill, [one["node_id"] for one in nodes], groups[production])
+            releases.append(gated[0])
             moved_nodes.extend(one["node_id"] for one in nodes)
             drill.say(
                 f"{now:%a %d %b %H:%M}  tagged into {groups[production]}: {', '.join(one['name'] for one in nodes)}"
@@ -222,7 +226,7 @@ def retag(drill: Drill) -> None:
 
     conductor = drill.conductor(due, moved=moved)
     done = conductor.play()
-    reached = {entry["node_id"] for entry in drill.installs(PROD)}
+    reached = {entry["node_id"] for one in releases for entry in _within(drill, one)}
     drill.check(f"production released, to {len(reached)} nodes", bool(reached))
     drill.check("nodes were tagged into production after the set was fixed", len(moved_nodes) == 2)
     drill.check("the release reached none of them", not reached & set(moved_nodes))
@@ -237,13 +241,16 @@ def _soaked(drill: Drill, done: Sequence[Release]) -> None:
 
 def _executions(drill: Drill, planned: Planned) -> int:
     """How many executions of the occurrence's window installed anything, within its time."""
-    return len(
-        {
-            entry["execution_id"]
-            for entry in drill.installs(planned.window)
-            if planned.dag_start <= datetime.fromisoformat(entry["at"]) <= planned.end
-        }
-    )
+    return len({entry["execution_id"] for entry in _within(drill, planned)})
+
+
+def _within(drill: Drill, planned: Planned) -> list[Any]:
+    """What the lab noted of the window's installs within an occurrence's time."""
+    return [
+        entry
+        for entry in drill.installs(planned.window)
+        if planned.dag_start <= datetime.fromisoformat(entry["at"]) <= planned.end
+    ]
 
 
 def _tag(drill: Drill, nodes: list[str], group: str) -> None:
