@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,10 +66,10 @@ def steps(lines: list[str]) -> list[Step]:
     return found
 
 
-def run(commands: list[str], endpoint: str, folder: Path = ROOT) -> list[list[str]]:
+def run(commands: list[str], endpoint: str, folder: Path = ROOT, seconds: float = 300) -> list[list[str]]:
     """Run commands in one bash session in `folder`, against the lab at `endpoint`; answers each one's output.
 
-    A command that fails ends the session, and the test with it.
+    A command that fails ends the session, and the test with it; so does one that leaves a process behind.
     """
     script = CURL + "".join(f"{command.replace(ENDPOINT, endpoint)}\necho '{END}'\n" for command in commands)
     path = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
@@ -79,19 +82,45 @@ def run(commands: list[str], endpoint: str, folder: Path = ROOT) -> list[list[st
         "AWS_CONFIG_FILE": os.devnull,
         "TZ": "UTC",
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         ["bash", "-e", "-o", "pipefail", "-c", script],
         cwd=folder,
         env={**clean, **settings},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=300,
-        check=False,
-    )
-    outputs = done.stdout.replace(endpoint, ENDPOINT).split(END + "\n")
+        start_new_session=True,
+    ) as shell:
+        try:
+            printed, _ = shell.communicate(timeout=seconds)
+            left = _left(shell.pid, patience=60)
+        finally:
+            for process in _session(shell.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+    outputs = printed.replace(endpoint, ENDPOINT).split(END + "\n")
     assert len(outputs) == len(commands) + 1, f"{commands[len(outputs) - 1]} failed:\n{outputs[-1]}"
+    assert not left, f"the processes {left} still run"
     return [[re.sub(r"\s+$", "", line) for line in output.splitlines()] for output in outputs[:-1]]
+
+
+def _left(session: int, patience: float) -> list[int]:
+    """Processes of the session that have not ended when the patience (seconds) has."""
+    until = time.monotonic() + patience
+    while (found := _session(session)) and time.monotonic() < until:
+        time.sleep(0.2)
+    return found
+
+
+def _session(session: int) -> list[int]:
+    """Processes of a session, by /proc/PID/stat: after the name in brackets come state, parent, group and session."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, _, of = file.read_text().rpartition(")")[2].split()[:4]
+            if int(of) == session and state != "Z":
+                found.append(int(file.parent.name))
+    return found
 
 
 def transcript(text: str) -> list[Step]:
