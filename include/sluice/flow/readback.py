@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TypeVar
 
 from sluice.aws import commands, inventory, logs, patch_states
 from sluice.aws.logs import Folder
 from sluice.aws.session import Connection
 from sluice.core.errors import AWSError, ReleaseError
+from sluice.core.kept import kept
 from sluice.core.policy.slots import slots
 from sluice.core.release.output import explaining_line
 from sluice.core.release.terms import Expected, PatchRow, WavePart
@@ -63,7 +63,7 @@ class Readback:
             place = self._place(nodes[start : start + NODES_AT_ONCE], stops, unopened)
             yield Chunk(number, self._explained(verify(place)), place.rows)
 
-    @cached_property
+    @kept
     def ran(self) -> dict[tuple[str, str], Ran]:
         """The release's commands on the nodes, by command and node."""
         ids = sorted({one.command for record in self.records for one in record.results if one.command})
@@ -74,14 +74,14 @@ class Readback:
                 found[command, one.node] = one
         return found
 
-    @cached_property
+    @kept
     def run_by(self) -> dict[str, str]:
         """The command of each node's last patch run, where it is one of the release's and Inventory knows it."""
         patching = [record for record in self.records if record.kind in PATCHING]
         ids = sorted({one.command for record in patching for one in record.results if one.command})
         return {node: command for command in ids for node in patch_states.of_command(self.connection, command)}
 
-    @cached_property
+    @kept
     def others(self) -> dict[str, str]:
         """Other patchers that are known to work on nodes, in words, by node; none where Inventory cannot be asked."""
         found: dict[str, str] = {}
@@ -91,7 +91,7 @@ class Readback:
                     found[node] = f"{found[node]}, {name}" if node in found else name
         return found
 
-    @cached_property
+    @kept
     def lists(self) -> dict[str, str]:
         """Where the list is that was requested, by slot."""
         if not self.run.gated or read_manifest(self.run) is None:
@@ -103,7 +103,7 @@ class Readback:
         }
         return {name: url for name, url in found.items() if url}
 
-    @cached_property
+    @kept
     def requested(self) -> dict[str, frozenset[tuple[str, str]]]:
         """What the lists request, by slot."""
         manifest = read_manifest(self.run) if self.lists else None
@@ -170,7 +170,7 @@ class Readback:
             self._folders[command] = logs.folder_of(commands.read(self.connection, command))
         return self._folders[command]
 
-    @cached_property
+    @kept
     def _folders(self) -> dict[str, Folder | None]:
         return {}
 

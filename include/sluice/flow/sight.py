@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TypeAlias
 
 from sluice.aws import executions, halts, patch_states
 from sluice.aws.session import Connection
 from sluice.core.calendar import occurrences
+from sluice.core.kept import kept
 from sluice.core.policy.slots import slots
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import nameable
@@ -40,7 +40,7 @@ class Sight:
         self.looked: dict[str, Looked] = {}
         """Executions that were looked at, by id."""
 
-    @cached_property
+    @kept
     def times(self) -> Times:
         """When it may happen."""
         return times_of(self.run, self.wave, self.kind)
@@ -60,7 +60,7 @@ class Sight:
         """The window as the wave needs it, disarmed."""
         return self._wave(record).objects(self.own.rest)
 
-    @cached_property
+    @kept
     def admitted(self) -> Slots:
         """The nodes of the wave here."""
         part = read_part(self.run, self.connection, self.location, self.wave)
@@ -137,11 +137,11 @@ class Sight:
         manifest = self._manifest if self.kind == "install" and run.gated else {}
         return Wave(run.policy, run.window, run.release, run.asked, record, manifest)
 
-    @cached_property
+    @kept
     def _products(self) -> dict[str, str]:
         return {slot.name: slot.product or "" for slot in slots(self.run.policy, self.run.window)}
 
-    @cached_property
+    @kept
     def _manifest(self) -> dict[str, str]:
         """Where the manifest of each OS product is that the release requests something of."""
         found = {product: override_list(self.run, self.connection, product) for product in set(self._products.values())}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
 
 from sluice.aws import leases, tags, window_targets, window_tasks, windows
 from sluice.aws.operations import bucket_of
 from sluice.aws.session import Connection
 from sluice.core.errors import ReleaseError
+from sluice.core.kept import kept
 from sluice.core.lease import Lease
 from sluice.core.policy.desired import object_name
 from sluice.core.policy.policy import Policy
@@ -61,7 +61,7 @@ class OwnWindow:
     def _name(self) -> str:
         return object_name(self.policy.deployment, self.window.name)
 
-    @cached_property
+    @kept
     def _ids(self) -> list[str]:
         return [one for one in windows.called(self.connection, self._name) if self._is_own(one)]
 
