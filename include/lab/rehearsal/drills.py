@@ -206,7 +206,9 @@ def airflow_down(drill: Drill) -> None:
 
 def retag(drill: Drill) -> None:
     """While production's window waits to begin, two nodes of non-production get production's group."""
-    due = drill.gated()
+    nights = {one.start for one in drill.due(PROD)}
+    # Not on production's own nights: what non-production has fixed its set to by then, it patches as its own.
+    due = [one for one in drill.gated() if one.window != NONPROD or one.start not in nights]
     moved_nodes: list[str] = []
     releases: list[Planned] = []
     groups = {group.ring: group.name for group in drill.made.policy.patch_groups}
