@@ -166,6 +166,15 @@ def test_a_failure_is_told_until_it_is_repaired() -> None:
     assert failing(rows, after(-1)) == {}
 
 
+def test_a_version_that_failed_and_was_withdrawn_fails_nobody_any_more() -> None:
+    failed = [seen("n1", 0, "FAILED"), seen("n1", 1, "MISSING", until=2)]
+    looked_since = seen("n1", 3, "INSTALLED_OTHER", "0", until=9)
+    assert failing([*failed, looked_since], after(9)) == {}
+    assert failing([*failed, looked_since], after(2)) == {"n1": (f"{OPENSSL}:1",)}
+    offered_again = seen("n1", 10, "MISSING", until=11)
+    assert failing([*failed, looked_since, offered_again], after(11)) == {"n1": (f"{OPENSSL}:1",)}
+
+
 def test_a_retagged_node_stops_counting_for_its_old_ring() -> None:
     rows = [seen("n1", 0, "INSTALLED", until=1), seen("n1", 2, "INSTALLED", until=30, ring="prod", group="prod-linux")]
     entries = fold([*day_zero(), *rows], LINUX, demand(), after(30))

@@ -139,10 +139,23 @@ def overdue(entry: Entry, ring: Ring, at: datetime) -> bool:
 
 
 def failing(sightings: Iterable[Sighted], at: datetime) -> dict[str, tuple[str, ...]]:
-    """What failed last on each node, by title or KB, and is not installed since, in this or another version."""
+    """What failed last on each node, by title or KB, and is neither installed since nor withdrawn.
+
+    A scan shows what failed as missing. A version that the node's last look does not show so any more is offered to it
+    no longer, and is not what the next release would trip over.
+    """
+    rows = [one for one in sightings if one.at <= at]
+    looked: dict[str, datetime] = {}
+    offered: dict[tuple[str, str, str], datetime] = {}
+    for row in rows:
+        until = min(row.until, at)
+        looked[row.node] = max(until, looked.get(row.node, until))
+        if row.shown in ("failed", "missing", "pending_reboot"):
+            version = (row.node, row.id, title_of(row))
+            offered[version] = max(until, offered.get(version, until))
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in sorted((one for one in sightings if one.at <= at), key=lambda one: (one.at, one.until)):
-        if row.shown == "failed":
+    for row in sorted(rows, key=lambda one: (one.at, one.until)):
+        if row.shown == "failed" and offered[row.node, row.id, title_of(row)] == looked[row.node]:
             found[row.node][row.id] = title_of(row) or row.id
         elif row.shown == "installed":
             found[row.node].pop(row.id, None)
