@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,9 +33,16 @@ PATIENCE = 240.0
 PARTS = ("airflow-apiserver", "airflow-scheduler", "airflow-dag-processor", "airflow-worker", "airflow-triggerer")
 POLICY = {
     "version": 1,
+    "mode": "observe",
     "locations": [{"account": "111111111111", "region": "eu-west-3"}],
     "rings": [{"name": "nonprod"}],
-    "baselines": [{"name": "amazon", "os": "AMAZON_LINUX_2023", "rules": [{"classification": "Security"}]}],
+    "baselines": [
+        {
+            "name": "amazon",
+            "os": "AMAZON_LINUX_2023",
+            "rules": [{"classification": "Security", "approve_after_days": 0}],
+        }
+    ],
     "patch_groups": [{"name": "web", "ring": "nonprod", "baselines": "amazon", "products": "AMAZON_LINUX_2023"}],
     "windows": [{"name": "scan-daily", "operation": "scan", "schedule": "cron(0 1 * * ? *)", "duration_hours": 2}],
 }
@@ -56,6 +64,7 @@ class Stack:
     """The services of the file as processes of this machine, on free ports of the loopback interface."""
 
     home: Path
+    postgres: Path
     lab: str
     ports: Mapping[str, int] = field(
         default_factory=lambda: {
@@ -115,7 +124,7 @@ class Stack:
             self.running[service] = subprocess.Popen(
                 command,
                 env={**self.environment(service), **environment},
-                cwd=self.home,
+                cwd=self.postgres if user else self.home,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -176,34 +185,32 @@ def stack(lab: LabHandle, tmp_path: Path) -> Iterator[Stack]:
     missing = [name for name in ("redis-server", "curl") if not shutil.which(name)]
     missing += [name for name in ("initdb", "postgres") if not postgres_program(name)]
     assert not missing, f"expected {', '.join(missing)}: apt-get install redis-server postgresql curl"
-    found = Stack(tmp_path, lab.endpoint)
-    try:
-        yield found
-    finally:
-        found.stop()
+    with tempfile.TemporaryDirectory(prefix="sluice-postgres-") as postgres:
+        found = Stack(tmp_path, Path(postgres), lab.endpoint)
+        try:
+            yield found
+        finally:
+            found.stop()
 
 
 def start_postgres(stack: Stack) -> None:
     """As its image does: user and database from the service's variables. Postgres refuses to be root's."""
     wanted = stack.environment("postgres")
     user = "postgres" if os.geteuid() == 0 else None
-    folder = stack.home / "postgres"
-    folder.mkdir(mode=0o700)
-    password = stack.home / "password"
+    folder = stack.postgres  # not below pytest's folders, which are their user's alone
+    password = folder / "password"
     password.write_text(wanted["POSTGRES_PASSWORD"], "utf-8")
     if user:
-        for one in (stack.home, *stack.home.parents[:2]):
-            one.chmod(one.stat().st_mode | 0o011)
         for one in (folder, password):
             os.chown(one, pwd.getpwnam(user).pw_uid, 0)
     made = subprocess.run(
-        [postgres_program("initdb"), "-D", str(folder), "-U", wanted["POSTGRES_USER"], "-A", "scram-sha-256",
+        [postgres_program("initdb"), "-D", str(folder / "data"), "-U", wanted["POSTGRES_USER"], "-A", "scram-sha-256",
          f"--pwfile={password}"],
         capture_output=True, text=True, check=False, user=user, cwd="/",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
     port = str(stack.ports["postgres"])
-    serve = ["-D", str(folder), "-p", port, "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
+    serve = ["-D", str(folder / "data"), "-p", port, "-k", str(folder), "-c", "listen_addresses=127.0.0.1"]
     stack.start("postgres", [postgres_program("postgres"), *serve], user)
     here = ["-h", "127.0.0.1", "-p", port, "-U", wanted["POSTGRES_USER"]]
     stack.wait("postgres is not ready", lambda: stack.run("postgres", ["pg_isready", *here]).returncode == 0)
