@@ -24,7 +24,7 @@ HALF_WAY = Window(enabled=False, schedule=NEVER)
 WALKS: dict[str, dict[str, Any]] = {
     "one wave, a late call and a hand, and a window that was left half way": {"waves": (0,), "left": HALF_WAY},
     "one wave that opens after the window's own time, a late call and a hand": {
-        "waves": (0,), "starts": (2, 9), "own_tick": 1, "left": HALF_WAY,
+        "waves": (0,), "starts": (3, 9), "left": HALF_WAY,
     },
     "two releases, a hand": {"waves": (0, 2), "starts": (1, 4), "late": 0},
     "two releases of the same hour, a hand": {"waves": (0, 2), "starts": (1, 1), "late": 0},
@@ -65,11 +65,12 @@ def _without_looking(record: WaveRecord | None, seen: Seen, now: datetime, times
 
 
 def _anew(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, kind: Any) -> Move:
-    """Opens anew at a later time where it does not know whether it has opened."""
-    if record is not None and record.step in ("arming", "armed"):
+    """Opens anew at a later time where it does not know whether it has opened, and does not look."""
+    if record is not None and record.step in ("planned", "arming", "armed"):
         later = protocol.opening(times, kind, now)
         if later is not None and later.at != record.at:
             return Choose(later)
+        seen = replace(seen, executions=())
     return protocol.decide(record, seen, now, times, kind)
 
 
@@ -85,13 +86,13 @@ SPOILT: dict[str, tuple[Rules, dict[str, Any]]] = {
         Rules(conditional=False), {"waves": (0,), "hands": 0},
     ),
     "does not look for an execution at another time before it opens": (
-        Rules(decide=_without_looking), {"waves": (0,), "starts": (2, 9), "own_tick": 1, "left": HALF_WAY},
+        Rules(decide=_without_looking), {"waves": (0,), "starts": (3, 9), "left": HALF_WAY},
     ),
-    "moves the time of a window that may have been opened": (
+    "moves the time of a window that may have been opened, and does not look": (
         Rules(decide=_anew), {"waves": (0,), "hands": 0, "late": 0},
     ),
     "gives the lease back while a call that opens the window is on its way": (
-        Rules(keeps_lease=False), {"waves": (0, 2), "starts": (1, 4), "hands": 0},
+        Rules(keeps_lease=False), {"waves": (0, 2), "starts": (1, 4), "hands": 0, "last_tick": 1},
     ),
 }  # fmt: skip
 
