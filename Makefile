@@ -19,7 +19,7 @@ setup: ## Install what the project needs into .venv; the other commands do this 
 
 test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
 	@.ci/browser
-	@$(VENV_PYTHON) -m pytest $(ARGS)
+	@$(VENV_PYTHON) -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 nightly: setup ## Run the campaigns that take too long for each change, whole
 	@SLUICE_NIGHTLY=1 $(VENV_PYTHON) -m pytest -m "nightly or shared" $(ARGS)
