@@ -9,6 +9,9 @@ VENV_PYTHON := .venv/bin/python
 LOCK_DATE := 2026-10-26
 LOCK_EXCEPTIONS := --exclude-newer-package moto=2026-11-20
 
+# All tests go through two processes, a file at a time; a choice of them through one, whose output is in order.
+ALL_TESTS := --numprocesses 2 --dist loadfile
+
 .PHONY: bench help setup test nightly soak-proof check format lab demo lock clean
 
 help: ## List the commands
