@@ -65,6 +65,14 @@ def test_it_is_void_while_it_fails_on_more_nodes_than_allowed(failed: int, void:
     assert is_void(seen, max_failure_percent=5) is void
 
 
+def test_nodes_with_an_older_issue_do_not_outvote_those_on_which_the_newest_fails() -> None:
+    issued = after(10)
+    old = [Sighting(f"n{number}", after(11), "installed", installed=START) for number in range(9)]
+    failed = Sighting("n9", after(11), "failed")
+    assert not is_void([*old, failed], max_failure_percent=20)
+    assert is_void([*old, failed], max_failure_percent=20, issued=issued)
+
+
 def test_a_node_that_failed_and_then_succeeded_is_no_failure_and_one_that_never_tried_does_not_dilute() -> None:
     seen = [Sighting("a", START, "failed"), Sighting("a", after(1), "installed"), Sighting("b", START, "missing")]
     assert not is_void(seen, max_failure_percent=0)

@@ -247,7 +247,8 @@ class _Package:
         return rule.for_severity(severity) if rule else 0
 
     def _status(self, entry: Entry, sightings: Sequence[soak.Sighting]) -> Status:
-        if soak.is_void(sightings, max_failure_percent=self._demand.ring.max_failure_percent):
+        most = self._demand.ring.max_failure_percent
+        if soak.is_void(sightings, max_failure_percent=most, issued=self._issued):
             return "void"
         if self._withdrawn(entry.title):
             return "withdrawn"

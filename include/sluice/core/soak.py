@@ -42,7 +42,7 @@ def clock_start(
     `sightings` are of one version in any order; what was installed before `issued`, the date of its newest
     issue, is an older one.
     """
-    counted = (each for each in sightings if issued is None or (each.installed or each.at) >= issued)
+    counted = (each for each in sightings if _is_of(each, issued))
     since = sorted(healthy for healthy in _healthy_since(counted).values() if healthy is not None)
     return since[min_nodes - 1] if len(since) >= min_nodes else None
 
@@ -57,10 +57,19 @@ def _healthy_since(sightings: Iterable[Sighting]) -> dict[str, datetime | None]:
     return nodes
 
 
-def is_void(sightings: Iterable[Sighting], *, max_failure_percent: float) -> bool:
-    """Whether the version now fails on more than that share of the nodes that have tried it."""
-    tried = [state for state in latest_states(sightings).values() if state != "missing"]
+def is_void(sightings: Iterable[Sighting], *, max_failure_percent: float, issued: datetime | None = None) -> bool:
+    """Whether the version now fails on more than that share of the nodes that have tried it.
+
+    Nodes that have an issue from before `issued` have not tried the newest; a failure counts whatever failed.
+    """
+    counted = (each for each in sightings if each.state == "failed" or _is_of(each, issued))
+    tried = [state for state in latest_states(counted).values() if state != "missing"]
     return tried.count("failed") * 100 > max_failure_percent * len(tried)
+
+
+def _is_of(each: Sighting, issued: datetime | None) -> bool:
+    """Whether what was seen can be the issue of that date, and no older one."""
+    return issued is None or (each.installed or each.at) >= issued
 
 
 def latest_states(sightings: Iterable[Sighting]) -> dict[str, State]:
