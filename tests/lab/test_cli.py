@@ -144,7 +144,7 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "the following arguments are required: {serve,evaluate,bench}"),
+        ([], "the following arguments are required: {serve,evaluate,bench,rehearse,demo}"),
         (["dance"], "invalid choice: 'dance'"),
         (["serve", "--port", "70000"], "expected a port from 0 (any free one) to 65535, found '70000'"),
         (["serve", "--port", "-1"], "expected a port from 0 (any free one) to 65535, found '-1'"),
