@@ -54,9 +54,12 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A browser with a profile of its own, which reaches nothing but what a page itself asks for."""
+    """A browser with a profile of its own, which reaches nothing but what a page itself asks for.
+
+    Of one module: while it is there an event loop runs in this thread, and other tests could not run theirs.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
