@@ -23,8 +23,9 @@ HALF_WAY = Window(enabled=False, schedule=NEVER)
 
 WALKS: dict[str, dict[str, Any]] = {
     "one wave, a late call and a hand, and a window that was left half way": {"waves": (0,), "left": HALF_WAY},
-    "one wave that opens after the window's own time, a late call and a hand": {
-        "waves": (0,), "starts": (3, 9), "left": HALF_WAY,
+    "one wave, a hand, and a start date that AWS does not honour": {"waves": (0,), "own_tick": 2, "late": 0},
+    "one wave, a late call, and a start date that AWS does not honour": {
+        "waves": (0,), "left": HALF_WAY, "own_tick": 2, "hands": 0,
     },
     "two releases, a hand": {"waves": (0, 2), "starts": (1, 4), "late": 0},
     "two releases of the same hour, a hand": {"waves": (0, 2), "starts": (1, 1), "late": 0},
@@ -76,21 +77,22 @@ def _anew(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, ki
 
 SPOILT: dict[str, tuple[Rules, dict[str, Any]]] = {
     "gives the window its own schedule before tasks and targets are at rest": (
-        Rules(closing=("settle", "tasks", "targets")), {"waves": (0,), "late": 0},
+        Rules(closing=("settle", "tasks", "targets")), {"waves": (0,), "late": 0, "own_tick": 2},
     ),
     "prepares tasks and targets while the window has its own schedule": (
-        Rules(preparing=("tasks", "targets", "disarm")), {"waves": (0,), "late": 0},
+        Rules(preparing=("tasks", "targets", "disarm")), {"waves": (0,), "late": 0, "own_tick": 2},
     ),
-    "lets a worker go on that was overtaken": (Rules(fenced=False), {"waves": (0,), "late": 0}),
+    "lets a worker go on that was overtaken": (Rules(fenced=False), {"waves": (0,), "late": 0, "own_tick": 2}),
     "overwrites a record that another worker has written": (
         Rules(conditional=False), {"waves": (0,), "hands": 0},
     ),
     "does not look for an execution at another time before it opens": (
-        Rules(decide=_without_looking), {"waves": (0,), "starts": (3, 9), "left": HALF_WAY},
+        Rules(decide=_without_looking), {"waves": (0,), "starts": (3, 9), "own_tick": 2, "left": HALF_WAY},
     ),
     "moves the time of a window that may have been opened, and does not look": (
         Rules(decide=_anew), {"waves": (0,), "hands": 0, "late": 0},
     ),
+    "gives the window at rest a schedule that fires": (Rules(), {"waves": (0,), "own_tick": 2, "left": HALF_WAY}),
     "gives the lease back while a call that opens the window is on its way": (
         Rules(keeps_lease=False), {"waves": (0, 2), "starts": (1, 4), "hands": 0, "last_tick": 1},
     ),

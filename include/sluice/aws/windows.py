@@ -9,7 +9,7 @@ from typing import Any
 from sluice.aws import tags
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
-from sluice.core.policy.objects import CANNOT_FIRE, MaintenanceWindow
+from sluice.core.policy.objects import CANNOT_FIRE, NOT_BEFORE, MaintenanceWindow
 
 WINDOWS = tags.RESOURCES["MaintenanceWindow"]
 
@@ -111,6 +111,7 @@ def _members(wanted: MaintenanceWindow) -> dict[str, Any]:
         "Duration": wanted.duration_hours,
         "Cutoff": wanted.cutoff_hours,
         "AllowUnassociatedTargets": wanted.allow_unassociated_targets,
+        **({"StartDate": wanted.start_date} if wanted.start_date else {}),
     }
 
 
@@ -125,6 +126,15 @@ def _window(answer: Mapping[str, Any]) -> MaintenanceWindow:
         enabled=answer["Enabled"],
         allow_unassociated_targets=answer["AllowUnassociatedTargets"],
         schedule_offset=answer.get("ScheduleOffset"),
-        start_date=answer.get("StartDate"),
+        start_date=_start_date(answer.get("StartDate")),
         end_date=answer.get("EndDate"),
     )
+
+
+def _start_date(found: str | None) -> str | None:
+    """A start date; ours as it was sent, however AWS writes it (times elsewhere come without their seconds)."""
+    try:
+        ours = found is not None and datetime.fromisoformat(found) == datetime.fromisoformat(NOT_BEFORE)
+    except ValueError:  # another's, with its zone's name
+        ours = False
+    return NOT_BEFORE if ours else found

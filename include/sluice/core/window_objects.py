@@ -60,7 +60,7 @@ def at_rest(policy: Policy, window: Window, account: str, region: str) -> Window
 
 def disarmed(window: MaintenanceWindow) -> MaintenanceWindow:
     """The window disabled, on a schedule that cannot fire: whoever enables it starts nothing."""
-    return replace(window, schedule=CANNOT_FIRE, time_zone="UTC", enabled=False)
+    return replace(window, schedule=CANNOT_FIRE, time_zone="UTC", start_date=None, enabled=False)
 
 
 def armed(window: MaintenanceWindow, at: datetime, duration_hours: int) -> MaintenanceWindow:
@@ -69,7 +69,9 @@ def armed(window: MaintenanceWindow, at: datetime, duration_hours: int) -> Maint
     The time is sent in UTC: whether a zone would move an `at()` is not documented.
     """
     schedule = f"at({at.astimezone(UTC):%Y-%m-%dT%H:%M:%S})"
-    return replace(window, schedule=schedule, time_zone="UTC", duration_hours=duration_hours, enabled=True)
+    return replace(
+        window, schedule=schedule, time_zone="UTC", start_date=None, duration_hours=duration_hours, enabled=True
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """From a policy to the objects of one target location, at rest (see docs/adr/0003): pure.
 
-At rest a window is disabled, its tasks scan, and the targets of its install slots name a tag value that no
-node has: a hand that enables it installs nothing. Only a scan window with `trigger: native` is enabled.
+At rest a window is disabled, its own schedule begins in 2099, its tasks scan, and the targets of its install slots
+name a tag value that no node has: a hand that enables it starts nothing. Only a scan window with `trigger: native` is
+enabled.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sluice.core.policy.objects import (
     DOCUMENT,
     GROUP,
     NOBODY,
+    NOT_BEFORE,
     PATCH_DOCUMENT,
     RELEASE_TAG,
     TARGET,
@@ -140,6 +142,7 @@ def _window_objects(policy: Policy, window: Window, account: str, region: str) -
             duration_hours=window.duration_hours,
             cutoff_hours=window.cutoff_hours,
             enabled=native,
+            start_date=None if native else NOT_BEFORE,
         )
     }
     for slot in slots(policy, window):

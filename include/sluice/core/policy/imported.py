@@ -18,6 +18,7 @@ from sluice.core.node import GROUP_KEYS
 from sluice.core.os_product import operating_system
 from sluice.core.policy.baselines import Baseline, PatchGroup
 from sluice.core.policy.objects import (
+    NOT_BEFORE,
     PATCH_DOCUMENT,
     Filter,
     MaintenanceWindow,
@@ -262,7 +263,7 @@ def _lost(one: WindowFound, tasks: Sequence[WindowTask]) -> list[str]:
     window = one.window
     said = {
         "a schedule offset": window.schedule_offset,
-        "a start date": window.start_date,
+        "a start date": window.start_date not in (None, NOT_BEFORE),
         "an end date": window.end_date,
         "parameters of its tasks": any(task.other_parameters for task in tasks),
         "other tasks than patching": len(tasks) < len(one.tasks),

@@ -21,6 +21,10 @@ NOBODY = "none"
 CANNOT_FIRE = "at(2099-12-31T23:59:59)"
 """A window is born enabled (UG:sysman-maintenance-create-mw), with a schedule that leaves time to disable it."""
 
+NOT_BEFORE = "2099-12-31T23:59:59Z"
+"""The start date of a window at rest: its own schedule is there for people to see, and fires nothing before, whoever
+enables the window. A call that puts it back late, on a window that a release has prepared by then, is harmless."""
+
 PATCH_DOCUMENT = "AWS-RunPatchBaseline"
 
 
