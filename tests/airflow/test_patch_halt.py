@@ -49,7 +49,9 @@ def scanning(world: World) -> None:
         ssm = world.lab.client("ssm", *place.split("/"))
         windows = world.lab.location(*place.split("/")).windows
         id = next(id for id, one in windows.items() if one.name == f"sluice-{SCAN}")
-        ssm.update_maintenance_window(WindowId=id, Enabled=True, Schedule="at(2025-06-03T01:00:00)")
+        ssm.update_maintenance_window(
+            WindowId=id, Enabled=True, Schedule="at(2025-06-03T01:00:00)", StartDate="2025-06-01T00:00:00Z"
+        )
     world.to(at(3, 1) + timedelta(seconds=5))
 
 

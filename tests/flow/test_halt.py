@@ -82,6 +82,7 @@ def enable(lab: LabHandle, place: str, name: str, when: datetime) -> None:
     lab.client("ssm", *place.split("/")).update_maintenance_window(
         WindowId=window_id(lab, place, name),
         Enabled=True,
+        StartDate="2025-06-01T00:00:00Z",  # at rest it begins in 2099
         Schedule=f"at({when:%Y-%m-%dT%H:%M:%S})",
         ScheduleTimezone="UTC",
     )
