@@ -333,17 +333,18 @@ class World:
         if _stale(place.window):
             return self._to_rest(place)
         return (
-            (("lease", worker.owner, self._quiet_from(state, place, worker.owner)),)
+            (("lease", worker.owner, self._lease_until(state, place, worker.owner)),)
             if place.lease[0] == worker.owner
             else ()
         )
 
-    def _quiet_from(self, state: State, place: Place, release: int) -> int | None:
-        sent = [
-            one.at + 1 for index, one in enumerate(place.records) if one and one.sent and WAVES[index][0] == release
-        ]
-        last = max(sent, default=0)
-        return last if self.rules.keeps_lease and last > state.now else None
+    def _lease_until(self, state: State, place: Place, release: int) -> int | None:
+        last = self._quiet_from(place, release) if self.rules.keeps_lease else None
+        return None if last is None or last <= _at(state.now) else (last - BEGIN) // TICK
+
+    def _quiet_from(self, place: Place, release: int) -> datetime | None:
+        ours = [(one, index) for index, one in enumerate(place.records) if one and WAVES[index][0] == release]
+        return protocol.quiet_from([_as_record(one, index) for one, index in ours], TICK)
 
     # what a worker sees, decides and calls
 
@@ -354,16 +355,25 @@ class World:
         seen = tuple(run for run in place.runs if record is not None and run.tick >= min(record.chosen, record.at))
         if record is not None and record.step == "running":
             seen = tuple(run for run in seen if run.tick == record.execution)
-        return self._asked(record, index, window, seen, state.now, self.starts[release - 1])
+        quiet = None if record else self._quiet_from(place, release)
+        return self._asked(record, index, window, seen, quiet, state.now, self.starts[release - 1])
 
-    def _asked(self, record: Record | None, index: int, window: str, seen: Any, now: int, start: int) -> Move:
-        key = (record, index, window, seen, now, start, self.length)
+    def _asked(
+        self,
+        record: Record | None,
+        index: int,
+        window: str,
+        seen: Any,
+        quiet: datetime | None,
+        now: int,
+        start: int,
+    ) -> Move:
+        key = (record, index, window, seen, quiet, now, start, self.length)
         if key not in self._known:
             executions = tuple(_execution(run, index) for run in seen)
-            blocked = None
             given = None if record is None else _as_record(record, index)
             times = Times(_at(start), _at(start + self.length), 0, TICK, TICK)
-            sight = Seen(window, executions, blocked)  # type: ignore[arg-type]  # one of its words
+            sight = Seen(window, executions, quiet_from=quiet)  # type: ignore[arg-type]  # one of its words
             self._known[key] = self.rules.decide(given, sight, _at(now), times, "install")
         return self._known[key]
 
@@ -587,7 +597,7 @@ def _essence_of(record: Record, now: int) -> Record:
     """A closed record is asked only for its verdict, and for how long the lease is kept because of it."""
     if record.step != "closed":
         return record
-    kept = record.sent and record.at + 1 > now
+    kept = record.sent and record.execution < 0 and record.at + 1 > now
     return Record("closed", at=record.at if kept else -1, sent=kept, verdict=record.verdict)
 
 

@@ -30,6 +30,7 @@ from sluice.core.window_protocol import (
     Wait,
     decide,
     opening,
+    quiet_from,
 )
 from sluice.core.window_record import LEAVES, STEPS, Result, WaveRecord
 
@@ -212,6 +213,16 @@ def test_a_native_scan_is_watched_and_its_window_not_touched() -> None:
     assert decide(None, Seen(), START, times, "scan") == Choose(Opening(START, 0))
     closing = replace(RUNNING, kind="scan", step="closing", verdict="done", watched=True)
     assert decide(closing, Seen("other"), START, times, "scan") == Finish("done", "")
+
+
+def test_no_time_is_chosen_while_a_call_for_an_earlier_wave_may_still_open_the_window() -> None:
+    sent = replace(ARMING, step="closed", verdict="failed")
+    quiet = quiet_from([sent, replace(PLANNED, step="closed"), replace(RUNNING, at=START + HOUR)], TIMES.grace)
+    assert quiet == START + TIMES.grace, "neither what was never sent nor what ran counts"
+    waits = told(None, Seen(quiet_from=quiet), START)
+    assert isinstance(waits, Wait)
+    assert waits.until == quiet
+    assert isinstance(told(None, Seen(quiet_from=quiet), START + TIMES.grace), Choose)
 
 
 def test_each_step_says_what_dying_behind_it_leaves() -> None:

@@ -17,6 +17,7 @@ Two orders carry the promise of at most one execution:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
@@ -99,6 +100,8 @@ class Seen:
     """Since the time was chosen, oldest first."""
     blocked: Blocked | None = None
     """Why it may not open; a halt at any time, everything else only as long as it has not opened."""
+    quiet_from: datetime | None = None
+    """When the last call that opens the window for another execution of the release can do nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,15 @@ def opening(times: Times, kind: Kind, now: datetime) -> Opening | None:
     return Opening(at, hours) if hours > times.cutoff_hours else None
 
 
+def quiet_from(records: Iterable[WaveRecord], grace: timedelta) -> datetime | None:
+    """When no call that opens the window for one of the executions can do anything any more; None: none was sent.
+
+    One that ran is past its time, and its `at()` with it.
+    """
+    sent = [one.time + grace for one in records if one.sent and one.execution is None and not one.watched]
+    return max(sent, default=None)
+
+
 def scans(kind: Kind) -> bool:
     """Whether it changes nothing on its nodes."""
     return kind in ("scan", "rescan")
@@ -232,6 +244,8 @@ def _first(seen: Seen, now: datetime, times: Times, kind: Kind) -> Move:
             f"expected to open so that the cutoff and an hour are left before {_clock(times.end)},"
             f" found {_clock(now)}, and {times.lead} needed to open: nothing was opened",
         )
+    if seen.quiet_from is not None and now < seen.quiet_from:
+        return Wait(seen.quiet_from, "a call that opens the window for another wave may still be on its way")
     return Choose(found)
 
 

@@ -13,6 +13,7 @@ from sluice.aws.session import Connection
 from sluice.core.errors import LeasedError, LostError, ReleaseError, SluiceError
 from sluice.core.lease import Lease
 from sluice.core.window_objects import is_stale
+from sluice.core.window_protocol import quiet_from
 from sluice.core.window_record import Verdict, WaveRecord
 from sluice.flow.admit import read_admitted
 from sluice.flow.driver import Driver
@@ -100,8 +101,7 @@ class _Closing:
 
     def _quiet_from(self) -> datetime | None:
         """When the last time that the window may have been opened for is past; None: it is."""
-        sent = [record.time + self._grace for record in self.records.values() if record.sent and not record.watched]
-        last = max(sent, default=None)
+        last = quiet_from(self.records.values(), self._grace)
         return last if last and last > self.connection.now() else None
 
     @property

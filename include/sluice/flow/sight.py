@@ -13,13 +13,13 @@ from sluice.core.policy.slots import slots
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import nameable
 from sluice.core.window_objects import Wave, WindowObjects, armed, reboots
-from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, scans
+from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, quiet_from, scans
 from sluice.core.window_record import WaveRecord
 from sluice.flow.admit import read_part
 from sluice.flow.execution import Looked, look_at
 from sluice.flow.gate import allowed_now
 from sluice.flow.manifest import override_list
-from sluice.flow.records import read_record
+from sluice.flow.records import read_record, read_records
 from sluice.flow.run import Run
 from sluice.flow.window import Found, OwnWindow
 
@@ -48,7 +48,8 @@ class Sight:
     def seen(self, record: WaveRecord | None, now: datetime) -> Seen:
         """What the next move depends on, and no more: each look costs calls."""
         if record is None:
-            return Seen(blocked=self._blocked())
+            others = read_records(self.run, self.connection).values()
+            return Seen(blocked=self._blocked(), quiet_from=quiet_from(others, self.times.grace))
         if record.step == "closing":
             return Seen("rest" if record.watched else self._window_state(record, now))
         found = self._executions(record)
