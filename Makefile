@@ -25,7 +25,7 @@ test: setup ## Run all tests; ARGS="tests/core -k soak" chooses among them
 	@$(VENV_PYTHON) -m pytest $(or $(ARGS),$(ALL_TESTS))
 
 nightly: setup ## Run the campaigns that take too long for each change, whole
-	@SLUICE_NIGHTLY=1 $(VENV_PYTHON) -m pytest -m "nightly or shared" $(ARGS)
+	@SLUICE_NIGHTLY=1 $(VENV_PYTHON) -m pytest -m "nightly or shared" --timeout 7200 $(ARGS)
 
 soak-proof: setup ## Let 100,000 random worlds try to break the soak; CASES=1000 tries as many
 	$(VENV_PYTHON) tests/core/test_soak_invariant.py $(or $(CASES),100000)

@@ -110,9 +110,12 @@ def test_what_an_earlier_rehearsal_kept_is_cleared(tmp_path: Path) -> None:
 
 
 HOLDER = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from lab.rehearsal.stage import held
+# A job in the background of a script inherits that it ignores them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 home = Path(sys.argv[1])
 try:
     with held(home) as processes:
@@ -138,6 +141,6 @@ def test_an_interrupted_rehearsal_leaves_no_process_behind(tmp_path: Path, messa
     session = int(holder.stdout.readline())
     assert members({session}) == {session}
     holder.send_signal(message)
-    out, _ = holder.communicate()
+    out, _ = holder.communicate(timeout=120)
     assert "interrupted" in out
     assert members({session}) == set()

@@ -119,8 +119,9 @@ def held(home: Path) -> Iterator[Processes]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Take SIGTERM and a closed terminal for a Ctrl-C."""
-    before = {name: signal.signal(name, signal.default_int_handler) for name in (signal.SIGTERM, signal.SIGHUP)}
+    """Take SIGTERM and a closed terminal for a Ctrl-C; what was started to outlive its terminal (nohup) does."""
+    alike = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {name: signal.signal(name, signal.default_int_handler) for name in alike}
     try:
         yield
     finally:
