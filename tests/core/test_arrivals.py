@@ -40,6 +40,15 @@ def test_what_has_soaked_is_no_arrival_though_nobody_requested_it() -> None:
     assert found(now(), OLD, seen("n1", 1, "INSTALLED", "2", until=10)) == []
 
 
+def test_what_waits_for_its_reboot_may_be_any_version_that_has_not_soaked() -> None:
+    pending = now("3", "INSTALLED_PENDING_REBOOT")
+    soaked = seen("n1", 1, "INSTALLED", "3", until=10)
+    assert found(pending, OLD, soaked) == []
+    (one,) = found(pending, OLD, soaked, seen("n2", 9, "MISSING", "2", until=10))
+    assert (one.node, one.title) == ("prod1", title("3"))
+    assert "this one, or an older one" in one.detail
+
+
 def test_a_dependency_is_named_with_what_the_manifest_had_instead() -> None:
     (one,) = found(now("3"), OLD, manifest=manifest((OPENSSL, title("2"))), began=after(10))
     assert (one.node, one.title, one.cause) == ("prod1", title("3"), "dependency")

@@ -111,9 +111,11 @@ class _Reader:
         self._had: dict[str, set[tuple[str, str]]] = defaultdict(set)
         self._pending: set[tuple[str, str]] = set()
         self._times: dict[tuple[str, str], set[datetime | None]] = defaultdict(set)
+        self._by_patch: dict[str, list[Sighted]] = defaultdict(list)
         self._soaked: dict[tuple[str, str], frozenset[tuple[str, str]]] = {}
         for row in earlier:
             self._looked[row.node] = max(row.until, self._looked.get(row.node, row.until))
+            self._by_patch[row.id].append(row)
             self._times[row.node, row.id].add(row.installed)
             if row.shown == "installed":
                 self._had[row.node].add((row.id, title_of(row)))
@@ -127,7 +129,7 @@ class _Reader:
         product = self._listed(row)
         key = PatchKey(product, row.id, title_of(row))
         again = self._reissued(row)
-        if again is None and (key in self._requested or (row.id, key.title) in self._soaked_for(row, product)):
+        if again is None and (key in self._requested or self._has_soaked(row, product)):
             return
         cause: Cause = "re-issued KB"
         cause, detail = (cause, again) if again else self._cause(row)
@@ -196,6 +198,16 @@ class _Reader:
             if group.name == row.group:
                 return next((one for one in group.products if covers(one, row.product)), row.product)
         return row.product
+
+    def _has_soaked(self, row: Sighted, product: str) -> bool:
+        """Whether what came had soaked: where the row does not tell the version, whichever it may be."""
+        titles = {title_of(row)} if row.shown == "installed" else self._may_be(row, product)
+        return {(row.id, title) for title in titles} <= self._soaked_for(row, product)
+
+    def _may_be(self, row: Sighted, product: str) -> set[str]:
+        """The versions that are known of a package, but for those that the node had before."""
+        known = {title_of(one) for one in self._by_patch[row.id] if covers(product, one.product)}
+        return {title_of(row)} | {title for title in known if (row.id, title) not in self._had[row.node]}
 
     def _soaked_for(self, row: Sighted, product: str) -> frozenset[tuple[str, str]]:
         """What had soaked for the row's ring by now."""
