@@ -21,6 +21,7 @@ from sluice.core.policy.policy import Policy
 from sluice.core.policy.rings import Waiver
 from sluice.core.policy.slots import slots
 from sluice.core.policy.windows import Window
+from sluice.core.release.baseline_lists import lists
 from sluice.core.release.manifest import Cover, Item, Manifest, OnlyProduction, Struck, Waits
 from sluice.core.release.recall import Recall, names, recalling
 from sluice.core.release.terms import Asked, PatchKey
@@ -180,7 +181,7 @@ class _Product:
         if WILDCARDS.search(item.id + item.title):
             return "its title has a character that nodes take for a wildcard"
         for baseline in self._baselines:
-            if any(names(word, item.id, item.title) for word in baseline.rejected.patches):
+            if lists(baseline.rejected.patches, item.id, item.title):
                 return f"baseline {baseline.name} rejects it"
             if item.covered == "soak" and not _approves(baseline, item):
                 return f"no rule of baseline {baseline.name} fits it"
@@ -242,7 +243,7 @@ def _baselines(policy: Policy, groups: Sequence[PatchGroup], product: str) -> tu
 
 def _approves(baseline: Baseline, item: Item) -> bool:
     """Whether a rule, or the approved list, fits it whenever; a class that AWS does not tell fits."""
-    if any(names(word, item.id, item.title) for word in baseline.approved.patches):
+    if lists(baseline.approved.patches, item.id, item.title):
         return True
     patch = Patch(OperatingSystem(baseline.os), item.severity, item.classification or None)
     return bool(rules_for(baseline, patch))
