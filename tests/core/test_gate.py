@@ -47,6 +47,26 @@ def test_it_is_open_when_every_rule_passes() -> None:
     assert [rule.name for rule in decision.rules] == list(RULES)
 
 
+def test_there_is_nothing_to_do_where_every_node_has_what_is_listed() -> None:
+    decision = decide(replace(OPEN, needing=0))
+    assert decision.verdict == "nothing"
+    assert decision.why == (
+        "manifest: all 9 nodes that may be admitted have what it lists: there is nothing to install",
+    )
+    assert replay(decision.as_json()).verdict == "nothing"
+    assert decide(replace(OPEN, needing=1)).verdict == "open"
+
+
+def test_a_gate_without_a_node_to_admit_is_closed_and_not_done() -> None:
+    assert decide(replace(OPEN, needing=0, admissible=0)).verdict == "closed"
+
+
+def test_a_decision_from_before_that_was_asked_replays() -> None:
+    kept = decide(OPEN).as_json()
+    del kept["facts"]["needing"]
+    assert replay(kept).verdict == "open"
+
+
 def ask(state: str, name: str = "c") -> tuple[Asking, ...]:
     return (Asking(name, HERE, state),)
 

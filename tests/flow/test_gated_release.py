@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from drive import Drive
-from flow_world import HERE, NONPROD, PROD, SCAN, at, prepare, run_of, small
+from flow_world import HERE, NONPROD, PROD, SCAN, SMALL, at, prepare, run_of, small
 
 from lab.evaluate import Evr
 from lab.evaluate.versions import rpm_text
@@ -98,6 +98,28 @@ def test_a_whole_release_brings_production_to_what_soaked_and_to_nothing_else(la
         assert len(came) > 5
         assert came <= listed & there
     assert run.recorded("verified")["arrivals"] == 0
+
+
+def test_a_release_of_what_every_node_has_already_is_nothing(aws_environment: LabHandle, tmp_path: Path) -> None:
+    lab = aws_environment
+    nonprod, prod = SMALL["baselines"]
+    # Of the kernel a newer version is out by then, and rows do not tell what else the nodes have.
+    baselines = [nonprod, prod | {"rejected": {"patches": ["kernel*"]}}]
+    policy = small(tmp_path / "evidence", baselines=baselines)
+    prepare(lab, policy)
+    driven(lab, policy, NONPROD, at(17, 3))
+    driven(lab, policy, SCAN, at(24, 3))
+    driven(lab, policy, PROD, at(24, 5))
+    lab.client("ec2").reboot_instances(InstanceIds=list(installed(lab, "prod-linux")))
+    driven(lab, policy, SCAN, at(24, 10))
+    run = run_of(policy, PROD, at(24, 13), run_id="again")
+    resolve(run, HERE)
+    assert manifest(run, [HERE])["items"] > 5
+    decision = gate(run, [HERE])
+    assert (decision["verdict"], decision["admissible"]) == ("nothing", 2)
+    assert "all 2 nodes that may be admitted have what it lists" in decision["why"][0]
+    with run.connect(HERE) as connection:
+        assert str(allowed_now(run, connection)).startswith("the gate is nothing")
 
 
 def test_a_retry_finds_the_manifest_that_the_first_try_wrote(lab: LabHandle, policy: Policy) -> None:

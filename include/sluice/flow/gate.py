@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from sluice.core.policy.slots import groups_of, slots
 from sluice.core.release import gate as core
 from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, Seen
 from sluice.core.release.manifest import Manifest
+from sluice.core.release.needed import may_lack
 from sluice.core.release.rights import is_ad_hoc, objections
 from sluice.core.release.terms import Expected, Outcome, Reason
 from sluice.core.release.twins import Passed, passed, without_twin
@@ -178,6 +179,7 @@ def _facts(run: Run, ready: Sequence[str]) -> Facts:
     broken = _broken(run, now)
     kept_out = _kept_out(run, made, reachable, passed(sightings, now, broken), now)
     behind, failed = _behind(run, made, sightings, now, broken)
+    oldest = timedelta(hours=known.evidence_hours)
     return Facts(
         release=run.release.id,
         window=run.window.name,
@@ -203,6 +205,7 @@ def _facts(run: Run, ready: Sequence[str]) -> Facts:
         because=run.asked.because,
         released=_released(run),
         admissible=len(reachable) - len(kept_out),
+        needing=len(may_lack(made, _products(run, reachable, kept_out), sightings, now - oldest)),
         not_admissible=tuple((node, *why) for node, why in sorted(kept_out.items())),
     )
 
@@ -242,6 +245,12 @@ def _kept_out(
         if not made.of(product):
             kept_out.setdefault(one.node, (str(Reason.NOTHING), product))
     return kept_out
+
+
+def _products(run: Run, reachable: Sequence[Expected], kept_out: Container[str]) -> dict[str, str]:
+    """The nodes that may be admitted, with their OS product as the policy lists it."""
+    product_of = {slot.name: slot.product or "" for slot in slots(run.policy, run.window)}
+    return {one.node: product_of.get(one.slot or "", "") for one in reachable if one.node not in kept_out}
 
 
 def _behind(

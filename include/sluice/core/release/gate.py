@@ -111,6 +111,8 @@ class Facts:
     """Releases of the window so far."""
     admissible: int = 0
     """Nodes that may be admitted."""
+    needing: int | None = None
+    """Those of them that may lack something of the manifest; None: not known."""
     not_admissible: tuple[tuple[str, str, str], ...] = ()
     """Nodes that may not: node, reason and detail."""
 
@@ -167,7 +169,7 @@ class Decision:
 def decide(facts: Facts) -> Decision:
     """The decision: pure, the same for the same facts."""
     rules = tuple(Rule(name, *judge(facts)) for name, judge in RULES.items())
-    if not facts.items:
+    if not facts.items or _all_have_it(facts):
         verdict: Verdict = "nothing"
     else:
         verdict = "open" if all(rule.held == "pass" for rule in rules) else "closed"
@@ -218,9 +220,18 @@ def _mode(facts: Facts) -> Found:
 
 
 def _manifest(facts: Facts) -> Found:
+    if _all_have_it(facts):
+        return (
+            "fail",
+            f"all {facts.admissible} nodes that may be admitted have what it lists: there is nothing to install",
+        )
     if facts.items:
         return "pass", f"{len(facts.items)} patches"
     return "fail", "no patch has soaked, and none is let through: there is nothing to install"
+
+
+def _all_have_it(facts: Facts) -> bool:
+    return facts.needing == 0 and facts.admissible > 0
 
 
 def _nodes(facts: Facts) -> Found:
