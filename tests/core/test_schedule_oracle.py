@@ -1,8 +1,8 @@
 """Cron expressions against croniter and dateutil, which know nothing of this implementation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import islice, takewhile
 
 from croniter import croniter
 from dateutil import tz
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from sluice.core.schedule import Occurrences
 
 ZONES = ["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Havana", "UTC"]
+ORACLE_ENDS = datetime(2037, 1, 1, tzinfo=UTC)
+"""dateutil reads the 32-bit part of the zones' files, which has no transition after 2037."""
 MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
@@ -64,6 +66,11 @@ def expressions(draw: st.DrawFn) -> tuple[str, str]:
     return f"cron({minute} {hour} ? {aws_month} {aws_day} *)", f"{minute} {hour} * {month} {day}"
 
 
+def known(runs: Iterable[datetime], count: int) -> list[datetime]:
+    """The first runs, of those whose zone the oracle knows."""
+    return list(islice(takewhile(lambda run: run < ORACLE_ENDS, runs), count))
+
+
 def oracle(expression: str, since: datetime) -> Iterator[datetime]:
     """Naive local times after `since`."""
     times = croniter(expression, since)
@@ -90,9 +97,7 @@ def test_in_every_zone_each_local_time_that_exists_fires_once(
     local = since.astimezone(theirs).replace(tzinfo=None) - timedelta(hours=3)
     existing = (run.replace(tzinfo=theirs) for run in oracle(standard, local) if tz.datetime_exists(run, theirs))
     expected = (run.astimezone(UTC) for run in existing if run.astimezone(UTC) > since)
-    assert list(islice(Occurrences.of(aws, anchor=since, timezone=zone).upcoming(since), 5)) == list(
-        islice(expected, 5)
-    )
+    assert known(Occurrences.of(aws, anchor=since, timezone=zone).upcoming(since), 5) == known(expected, 5)
 
 
 @settings(max_examples=100, deadline=None)
@@ -102,7 +107,7 @@ def test_an_offset_is_the_same_local_time_that_many_days_later(
 ) -> None:
     theirs = tz.gettz(zone)
     assert theirs is not None
-    for run in islice(Occurrences.of(expression[0], anchor=since, timezone=zone, offset=offset).upcoming(since), 3):
+    for run in known(Occurrences.of(expression[0], anchor=since, timezone=zone, offset=offset).upcoming(since), 3):
         base = run.astimezone(theirs).replace(tzinfo=None) - timedelta(days=offset)
         assert croniter.match(expression[1], base)
         assert base.replace(tzinfo=theirs).astimezone(UTC) >= since

@@ -109,7 +109,7 @@ def test_the_files_are_hive_partitions_for_any_reader(store: FolderStore, tmp_pa
     assert found.collect()["release"].to_list() == [release(3).id]
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=str)
+@pytest.mark.parametrize("table", TABLES.values(), ids=list(TABLES))
 def test_a_table_says_what_each_column_is_and_sorts_by_its_own(table: object) -> None:
     found = TABLES[table.name]  # type: ignore[attr-defined]  # pytest's parametrize knows no types
     names = [column.name for column in found.columns]

@@ -1,226 +1,36 @@
-"""A release that is killed anywhere goes on when its steps are asked for again, and never opens a window twice.
-
-A process is forked before and after every call of AWS of a clean release, with the lab inside it: the fork is killed
-there (nothing of it goes on but what is in AWS and in the evidence) and the release is begun anew from its first step,
-as Airflow's retries do. What happened is read from the lab's own record, not from the release's.
-
-Two calls between which nothing was changed, in AWS, in the evidence or on the clock, are one place to die at: in CI
-one of them is tried, `make nightly` tries every one, and both sides of it.
-"""
+"""A release that is killed anywhere goes on when its steps are asked for again, and never opens a window twice."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
 
 import pytest
-from drive import Drive
-from flow_world import NONPROD, PROD, SCAN, at, prepare, run_of
-from forks import tables_in_forks
-from in_process import answer_in_process
+from flow_world import NONPROD, at, prepare
+from kills import NIGHTLY, RETRY, at_rest, installs
 
 from lab.testing import LabHandle
-from sluice.aws.actual import read_actual
-from sluice.aws.session import READING, Connection, Connections, Duty
-from sluice.core.policy.desired import desired
-from sluice.core.policy.places import Location
-from sluice.core.policy.plan import make_plan
 from sluice.core.policy.policy import Policy
-from sluice.evidence.store import FolderStore
 
-AT_ONCE = 2
-"""Forks that run at a time."""
-RETRY = timedelta(minutes=3)
-"""How long after a death the next try begins: sooner than a window opens after it was armed."""
-LONGEST = 300
-"""Seconds after which a fork that hangs is killed, and has failed."""
-NIGHTLY = bool(os.environ.get("SLUICE_NIGHTLY"))
+HERE = Path(__file__).parent
 
 
-@pytest.fixture
-def in_process(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """One process with everything in it, and one connection for each location and duty, as Airflow's tasks have.
-
-    Gives what a fork that goes on has to undo.
-    """
-    answer_in_process(lab, monkeypatch)
-    kept: dict[tuple[str, Duty], Connection] = {}
-    real = Connections.open
-
-    def open_once(connections: Connections, location: Location, duty: Duty) -> Connection:
-        key = (location.key, duty)
-        if key not in kept:
-            kept[key] = real(connections, location, duty)
-        return kept[key]
-
-    monkeypatch.setattr(Connections, "open", open_once)
-    monkeypatch.setattr(Connection, "close", lambda connection: None)
-    with pytest.MonkeyPatch.context() as patch:
-        tables_in_forks(patch)
-        yield patch
-
-
-class Deaths:
-    """Forks at the calls of a release; each fork dies there, tries again, and is looked at."""
-
-    def __init__(self, lab: LabHandle, again: Callable[[], None], folder: Path, undone: pytest.MonkeyPatch) -> None:
-        self.lab = lab
-        self.undone = undone
-        """What only the process has that is forked, and not its forks."""
-        self.again = again
-        self.folder = folder
-        self.calls = 0
-        self.points = 0
-        self.failed: list[str] = []
-        self._changes = 0
-        self._seen: set[tuple[Any, ...]] = set()
-        self._children: dict[int, str] = {}
-        self._one_by_one = threading.Lock()
-
-    @contextmanager
-    def at_every_call(self) -> Iterator[None]:
-        """Die before and after each call that is made meanwhile."""
-        call, put = Connection.call, FolderStore.put
-
-        def dying(connection: Connection, service: str, operation: str, **parameters: Any) -> Any:
-            with self._one_by_one:  # whoever forks holds no lock of another thread
-                self.calls += 1
-                name = f"call {self.calls}, {service}:{operation}"
-                self._die(f"before {name}")
-                try:
-                    return call(connection, service, operation, **parameters)
-                finally:
-                    self._changes += not operation.startswith(READING)
-                    self._die(f"after {name}")
-
-        def putting(store: FolderStore, *given: Any, **named: Any) -> bool:
-            self._changes += 1
-            return put(store, *given, **named)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Connection, "call", dying)
-            patch.setattr(FolderStore, "put", putting)
-            self._dying = patch
-            yield
-        while self._children:
-            self._reap()
-
-    def _die(self, where: str) -> None:
-        state = (self._changes, self.lab.world.clock.now()) if not NIGHTLY else (where,)
-        if state in self._seen:
-            return
-        self._seen.add(state)
-        self.points += 1
-        while len(self._children) >= AT_ONCE:
-            self._reap()
-        child = os.fork()
-        if child == 0:
-            self._live_again(where)
-        self._children[child] = where
-
-    def _live_again(self, where: str) -> NoReturn:
-        """In the fork: whoever made the call is no more; the release is begun anew, and judged."""
-        code = 1
-        signal.alarm(LONGEST)
-        try:
-            self._dying.undo()
-            self.undone.undo()
-            self.again()
-            code = 0
-        except BaseException:
-            (self.folder / f"died-{os.getpid()}").write_text(f"killed {where}:\n{traceback.format_exc()}")
-        finally:
-            os._exit(code)
-
-    def _reap(self) -> None:
-        """Wait for the fork that began first; others of this process's are not these."""
-        child = next(iter(self._children))
-        where = self._children.pop(child)
-        if os.waitpid(child, 0)[1]:
-            told = self.folder / f"died-{child}"
-            self.failed.append(told.read_text() if told.exists() else f"killed {where}: it said nothing")
-
-
-def installs(lab: LabHandle) -> list[tuple[str, tuple[str, ...], str]]:
-    """The Install commands that windows sent, by the lab's record: window, nodes, what was requested."""
-    location = lab.location()
-    found = []
-    for run in location.executions.values():
-        for task in run.tasks:
-            for one in task.invocations:
-                command = location.commands.get(one.execution_id or "")
-                if command is not None and command.parameters.get("Operation") == ["Install"]:
-                    given = (command.parameters.get("InstallOverrideList") or [""])[0]
-                    found.append((run.window_id, tuple(sorted(command.invocations)), given))
-    return found
-
-
-def at_rest(policy: Policy) -> bool:
-    """Whether everything in AWS is as the policy has it."""
-    connection = Connections.of(policy).open(policy.locations[0], Duty.READER)
-    wanted = desired(policy, connection.account, connection.region)
-    return not make_plan(
-        connection.account, connection.region, wanted, read_actual(connection, policy.deployment)
-    ).pending
-
-
-def again(
-    lab: LabHandle, policy: Policy, window: str, occurrence: Any, before: int, expected: list[Any]
-) -> Callable[[], None]:
-    """The release begun anew on a copy of its evidence, and what must hold at its end."""
-
-    def live() -> None:
-        folder = Path(str(policy.evidence.folder))
-        copy = folder.with_name(f"{folder.name}-{os.getpid()}")
-        shutil.copytree(folder, copy)
-        mine = policy.model_copy(update={"evidence": policy.evidence.model_copy(update={"folder": str(copy)})})
-        lab.advance(minutes=RETRY.total_seconds() / 60)
-        told = Drive(lab, run_of(mine, window, occurrence)).release()
-        done = installs(lab)[before:]
-        assert sorted((nodes, bool(given)) for _, nodes, given in done) == expected, done
-        assert told["report"]["outcome"] == "released", told["report"]
-        assert at_rest(mine), "not at rest"
-        shutil.rmtree(copy)
-
-    return live
-
-
-def prepared(lab: LabHandle, policy: Policy) -> None:
-    """Non-production was patched thirteen days ago, and everything was scanned this morning."""
-    for window, when in ((NONPROD, at(17, 3)), (SCAN, at(30, 1))):
-        lab.advance_to(when - timedelta(minutes=10))
-        Drive(lab, run_of(policy, window, when)).release()
-
-
-def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_node(
-    lab: LabHandle, policy: Policy, tmp_path: Path, in_process: pytest.MonkeyPatch
-) -> None:
-    prepared(lab, policy)
-    lab.advance_to(at(30, 1, 30))
-    before, nodes = (
-        len(installs(lab)),
-        sorted(n for n in lab.location().nodes if "prod" in lab.location().nodes[n].name),
+def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_node(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [*command, f"--basetemp={tmp_path / 'forks'}", str(HERE / "killed_in_forks.py")],
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    prod = [n for n in nodes if "nonprod" not in lab.location().nodes[n].name]
-    expected = [((node,), True) for node in prod]
-    deaths = Deaths(lab, again(lab, policy, PROD, at(30, 3), before, expected), tmp_path, in_process)
-    with deaths.at_every_call():
-        told = Drive(lab, run_of(policy, PROD, at(30, 3))).release()
-    assert told["report"]["outcome"] == "released"
-    assert sorted((found, bool(given)) for _, found, given in installs(lab)[before:]) == expected
-    print(f"{deaths.points} places to die at in {deaths.calls} calls, {len(deaths.failed)} failed")
-    assert not deaths.failed, "\n".join(deaths.failed)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 failed" in done.stdout
 
 
 SHARE = 3
@@ -229,11 +39,10 @@ SHARE = 3
 
 def run_apart(lab: LabHandle, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
     """The non-production release in a process of its own, killed before its call of this number (0: never)."""
-    tests = Path(__file__).parent
     return subprocess.run(
         [
             sys.executable,
-            str(tests / "remote_lab.py"),
+            str(HERE / "remote_lab.py"),
             lab.endpoint,
             str(folder),
             NONPROD,
@@ -244,7 +53,7 @@ def run_apart(lab: LabHandle, folder: Path, number: int) -> subprocess.Completed
         text=True,
         check=False,
         timeout=240,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tests, tests.parents[1] / "include")))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (HERE, HERE.parents[1] / "include")))},
     )
 
 
