@@ -153,8 +153,11 @@ class Decision:
 
     @property
     def why(self) -> tuple[str, ...]:
-        """What keeps it closed, rule by rule."""
-        return tuple(f"{rule.name}: {rule.because}" for rule in self.rules if rule.held != "pass")
+        """What keeps it closed, rule by rule; of `nothing` that there is nothing, whatever else there may be."""
+        kept = [rule for rule in self.rules if rule.held != "pass"]
+        if self.verdict == "nothing":
+            kept = [rule for rule in kept if rule.name == "manifest"]
+        return tuple(f"{rule.name}: {rule.because}" for rule in kept)
 
     def as_json(self) -> dict[str, Any]:
         """The decision with its facts."""
@@ -223,7 +226,7 @@ def _manifest(facts: Facts) -> Found:
     if _all_have_it(facts):
         return (
             "fail",
-            f"all {facts.admissible} nodes that may be admitted have what it lists: there is nothing to install",
+            f"all {facts.admissible} nodes that may be admitted have what it lists",
         )
     if facts.items:
         return "pass", f"{len(facts.items)} patches"
