@@ -37,8 +37,29 @@ SUCCESSOR: dict[str, Any] = {
     },
 }
 """No real advisory of these two weeks follows another one so soon: this one is made up, as its id says."""
-ALARM_UNTIL = datetime(2025, 6, 5, tzinfo=UTC)
-"""The policy's alarm goes off before the first day, and is well again then: until then no gate opens."""
+FLAKY = {"tags": {"Name": "web-nonprod-flaky"}}
+"""The node of the demo's fleet on which installs fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens on a day, whatever is released."""
+
+    at: datetime
+    alarm: str = ""
+    """The state that the policy's alarms are in from then on; empty: they stay as they are."""
+    faults: Mapping[str, float] | None = None
+    """What goes wrong on the flaky node from then on; None: no change, `{}`: nothing."""
+
+
+EVENTS = (
+    # Whether one install in two fails is chance: here the first of June's fail, and the next repair it.
+    Event(datetime(2025, 6, 3, tzinfo=UTC), faults={"install_failure": 1.0}),
+    Event(datetime(2025, 6, 6, tzinfo=UTC), faults={}),
+    # The day of Windows' production release: while an alarm is in ALARM no gate opens.
+    Event(datetime(2025, 6, 10, tzinfo=UTC), alarm="ALARM"),
+    Event(datetime(2025, 6, 12, tzinfo=UTC), alarm="OK"),
+)
 
 
 @dataclass(frozen=True, slots=True)

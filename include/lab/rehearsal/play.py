@@ -75,7 +75,7 @@ class Play:
     groups: Mapping[str, str | None] = field(default_factory=dict)
     conductor: Conductor | None = None
     seconds: float = 0.0
-    _alarmed: bool = False
+    _events: list[fortnight.Event] = field(default_factory=list)
 
     def look_around(self) -> None:
         """Note what the nodes have before anything runs, and let go wrong what is to."""
@@ -84,8 +84,7 @@ class Play:
         if self.plan.is_the_fortnight:
             self.lab.add_faults(*fortnight.FAULTS)
             self.lab.ask("POST", "/lab/repositories", fortnight.SUCCESSOR)
-            set_alarms(self.policy, self.lab.endpoint, "ALARM")
-            self._alarmed = True
+            self._events = list(fortnight.EVENTS)
 
     def due(self) -> list[Planned]:
         """Everything that the calendar has. Raises LabError where that is nothing."""
@@ -107,11 +106,14 @@ class Play:
             self.seconds = time.monotonic() - began
 
     def _moved(self, now: datetime) -> None:
-        """End the alarm when its time has come."""
-        if self._alarmed and now >= fortnight.ALARM_UNTIL:
-            self._alarmed = False
-            names = set_alarms(self.policy, self.lab.endpoint, "OK")
-            self._tell(now, f"{', '.join(names)}: OK again")
+        """Let happen what is due by now."""
+        while self._events and self._events[0].at <= now:
+            event = self._events.pop(0)
+            if event.alarm:
+                names = set_alarms(self.policy, self.lab.endpoint, event.alarm)
+                self._tell(now, f"{', '.join(names)}: {event.alarm}")
+            if event.faults is not None:
+                self.lab.change_nodes(fortnight.FLAKY, faults=event.faults or None)
 
     def record(self) -> Record:
         """What the lab noted until now."""
