@@ -215,3 +215,14 @@ class TestManyNodes:
         assert (told["pending"], told["missing"]) == (4, 56)
         assert start(run, HERE)["pending"] == 4, "the next round is not due yet"
         assert carry_through(run, lab)["available"] == 60
+
+    def test_every_page_of_images_is_read(
+        self, policy: Policy, lab: LabHandle, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sluice.aws.images.PAGE", 7)
+        run = begun(policy)
+        told = carry_through(run, lab)
+        assert (told["available"], told["failed"], told["missing"]) == (60, 0, 0)
+        asked = called(lab)["DescribeImages"]
+        assert look(run, HERE)["available"] == 60
+        assert called(lab)["DescribeImages"] - asked == 9, "sixty images by seven"

@@ -15,6 +15,9 @@ INSTANCES = "arn:{partition}:ec2:{region}:{account}:instance/*"
 IMAGES = "arn:{partition}:ec2:{region}::image/*"
 SNAPSHOTS = "arn:{partition}:ec2:{region}::snapshot/*"
 
+PAGE = 500
+"""Images that are asked for at a time; EC2 takes 5 to 1,000 (B:DescribeImages `MaxResults`)."""
+
 TAKEN = "InvalidAMIName.Duplicate"
 """An image of that name is there: an earlier try has asked for it."""
 
@@ -56,7 +59,7 @@ def of_release(connection: Connection, deployment: str, release: str) -> Iterato
         {"Name": f"tag:{RELEASE_TAG}", "Values": [release]},
     ]
     for one in connection.pages(
-        "ec2", "DescribeImages", "Images", Owners=["self"], Filters=filters, IncludeDisabled=True, MaxResults=500
+        "ec2", "DescribeImages", "Images", Owners=["self"], Filters=filters, IncludeDisabled=True, MaxResults=PAGE
     ):
         yield _image(one)
 

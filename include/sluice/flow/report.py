@@ -18,6 +18,7 @@ from sluice.aws.session import Connection, Duty
 from sluice.core.calendar import Occurrence
 from sluice.core.errors import SluiceError
 from sluice.core.release import outcome as core
+from sluice.core.release.gate import Rule, reasons
 from sluice.core.release.outcome import Facts, Opening, Verdict
 from sluice.core.release.terms import Reason
 from sluice.core.release.verify import MAIN
@@ -96,6 +97,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
     decision = told.decision or {}
     approval = told.approval or {}
     refused = dict((told.preflight or {}).get("refused", {}))
+    lost = _lost(run, told.of("missed"))
     missed = Counter(str(one["reason"]) for one in told.of("missed") if one["reason"] not in LOST)
     return Facts(
         budget=run.window.waves.failure_budget,
@@ -105,7 +107,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         halted=_halted(run),
         refused=refused,
         verdict=decision.get("verdict"),
-        why=tuple(f"{rule['name']}: {rule['because']}" for rule in decision.get("rules", ()) if rule["held"] != "pass"),
+        why=reasons(decision.get("verdict"), map(Rule.of_json, decision.get("rules", ()))),
         needs_approval=bool(decision.get("needs_approval")),
         answer=approval.get("option"),
         by=approval.get("by"),
@@ -114,7 +116,8 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         succeeded=told.counts["succeeded"],
         failed=told.counts["failed"],
         pending_reboot=told.counts["pending_reboot"],
-        lost=_lost(run, told.of("missed")),
+        lost=len(lost),
+        lost_in=tuple(sorted({str(one["location"]) for one in lost})),
         refused_nodes=_refused_nodes(run, refused),
         unread=unread,
         missed=missed,
@@ -133,11 +136,11 @@ def _halted(run: Run) -> str | None:
     return next((mark for mark in marks if mark), None)
 
 
-def _lost(run: Run, missed: Sequence[Mapping[str, Any]]) -> int:
+def _lost(run: Run, missed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Nodes that were admitted and missed all the same."""
     places = (run.recorded("admitted") or {}).get("locations", {})
     admitted = {one["node"] for place in places.values() for one in place["expected"] if one["reason"] is None}
-    return sum(one["node"] in admitted for one in missed)
+    return [one for one in missed if one["node"] in admitted]
 
 
 def _refused_nodes(run: Run, refused: Mapping[str, str]) -> int:

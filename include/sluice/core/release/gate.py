@@ -7,7 +7,7 @@ the facts that it was made of: `replay` comes to the same verdict from them, wit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -153,11 +153,8 @@ class Decision:
 
     @property
     def why(self) -> tuple[str, ...]:
-        """What keeps it closed, rule by rule; of `nothing` that there is nothing, whatever else there may be."""
-        kept = [rule for rule in self.rules if rule.held != "pass"]
-        if self.verdict == "nothing":
-            kept = [rule for rule in kept if rule.name == "manifest"]
-        return tuple(f"{rule.name}: {rule.because}" for rule in kept)
+        """What keeps it closed, rule by rule."""
+        return reasons(self.verdict, self.rules)
 
     def as_json(self) -> dict[str, Any]:
         """The decision with its facts."""
@@ -167,6 +164,12 @@ class Decision:
             "rules": [rule.as_json() for rule in self.rules],
             "facts": self.facts.as_json(),
         }
+
+
+def reasons(verdict: str | None, rules: Iterable[Rule]) -> tuple[str, ...]:
+    """The rules that a verdict rests on; of `nothing` that there is nothing, whatever else there may be."""
+    kept = [rule for rule in rules if rule.held != "pass" and (verdict != "nothing" or rule.name == "manifest")]
+    return tuple(f"{rule.name}: {rule.because}" for rule in kept)
 
 
 def decide(facts: Facts) -> Decision:

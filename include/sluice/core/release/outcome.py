@@ -61,6 +61,8 @@ class Facts:
     pending_reboot: int = 0
     lost: int = 0
     """Nodes that were admitted and missed all the same."""
+    lost_in: tuple[str, ...] = ()
+    """The locations that have them."""
     refused_nodes: int = 0
     """Nodes of locations that were refused, as far as they are known."""
     unread: Mapping[str, str] = field(default_factory=dict)
@@ -186,7 +188,8 @@ def _told(facts: Facts) -> str:
     if facts.failed:
         parts.append(f"{facts.failed} failed")
     if facts.lost:
-        parts.append(f"{facts.lost} not reached")
+        where = f" in {', '.join(facts.lost_in)}" if facts.lost_in else ""
+        parts.append(f"{facts.lost} not reached{where}")
     missed = _missed(facts)
     arrivals = f"; {facts.arrivals} unsoaked arrivals" if facts.arrivals else ""
     return f"{', '.join(parts)}{missed}{arrivals}"
