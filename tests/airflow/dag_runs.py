@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import _thread
+import signal
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,8 @@ def run_dag(
     """Run it to its end. With an `answer` (Approve, Reject), `by` gives it when asked, after `meanwhile`."""
     person = _Person(dag.dag_id, answer, by, meanwhile)
     dag.deadline = None  # dag.test() crashes with one (apache/airflow#73428)
+    # A job in the background ignores it, and whoever answers could not tell that they failed.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     if answer:
         person.start()
     try:
@@ -61,9 +65,12 @@ def run_dag(
     except KeyboardInterrupt:
         raise person.error or KeyboardInterrupt from None
     finally:
+        signal.signal(signal.SIGINT, handler)
         person.done.set()
         if answer:
             person.join()
+    if person.error is not None:
+        raise person.error
     states: dict[str, list[str]] = {}
     for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
         states.setdefault(one.task_id, []).append(str(one.state))
@@ -105,11 +112,15 @@ class _Person(threading.Thread):
         self.asked: str | None = None
         self.error: Exception | None = None
         self._dag_id, self._answer, self._user, self._meanwhile = dag_id, answer, name, meanwhile
+        self._waited = False
 
     def run(self) -> None:
+        from sqlalchemy.exc import OperationalError
+
         try:
             while not self.done.wait(0.2) and self.asked is None:
-                self._look()
+                with suppress(OperationalError):  # the run writes at the same moment, and SQLite has one writer
+                    self._look()
         except Exception as error:  # dag.test() would wait for an answer forever
             self.error = error
             _thread.interrupt_main()
@@ -120,9 +131,13 @@ class _Person(threading.Thread):
 
         with create_session() as session:
             waiting = session.query(TaskInstance).filter_by(dag_id=self._dag_id, state="awaiting_input").one_or_none()
-            if waiting is not None:
+            if waiting is None:
+                return
+            if not self._waited:
                 self._meanwhile()
-                self.asked = self._respond(session, waiting)
+                self._waited = True
+            asked = self._respond(session, waiting)
+        self.asked = asked
 
     def _respond(self, session: Any, waiting: Any) -> str:
         # Imported when asked: dag.test() imports the API too, and pydantic's models cannot be built by two threads.

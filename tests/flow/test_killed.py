@@ -24,6 +24,7 @@ def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_nod
     done = subprocess.run(
         [*command, f"--basetemp={tmp_path / 'forks'}", str(HERE / "killed_in_forks.py")],
         cwd=HERE.parents[1],
+        env={name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"},
         capture_output=True,
         text=True,
         check=False,
