@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flow_world import NONPROD, PROD, SCAN, SMALL, at
 from release_world import FIRST, SECOND, World
-from test_releases import at_rest, done, executions, lab_fleet, prod, soaked, world
+from test_releases import at_rest, done, executions, lab_fleet, soaked, world
 
 from lab.faults import FaultRule
 from lab.testing import LabHandle
@@ -143,11 +143,3 @@ def test_a_scan_that_aws_starts_by_itself_is_waited_for_and_read_back(world: Cal
     assert (found.state, found.report["outcome"]) == ("success", "released")
     assert "10 of 10 nodes scanned" in found.report["line"]
     assert executions(here, SCAN) == {place: ["SUCCESS", *found] for place, found in before.items()}
-
-
-def test_who_asks_for_production_by_hand_needs_an_approval_whatever_the_policy_says(
-    world: Callable[..., World],
-) -> None:
-    here = soaked(world(gate={"approval": "never"}))
-    found = prod(here, answer="Reject")
-    assert (found.report["outcome"], found.asked is not None) == ("held", True)

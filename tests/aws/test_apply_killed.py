@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from policies import FOUR, SMALL, apply, changed, connect, plan, small, state
+from shares import share
 
 from lab.testing import LabHandle
 from sluice.aws.session import Connection
@@ -138,20 +139,12 @@ def run(file: Path, number: int) -> subprocess.CompletedProcess[str]:
     )
 
 
-def points(total: int) -> list[int]:
-    """The calls to be killed at: all of them at night, else a share that the commit chooses."""
-    if os.environ.get("SLUICE_NIGHTLY"):
-        return list(range(1, total + 1))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout
-    return list(range(1 + int(commit.strip() or "0", 16) % SHARE, total + 1, SHARE))
-
-
 def killed_for_good(lab: LabHandle, file: Path) -> None:
     """Kill `apply` at one call after the other, each time on an empty lab, and run it again."""
     done = run(file, 0)
     assert done.returncode == 0, done.stderr
     expected, total = everywhere(lab), int(done.stdout.split()[-1])
-    for number in points(total):
+    for number in share(range(1, total + 1), SHARE):
         lab.server.reset()
         begin(lab)
         assert run(file, number).returncode == -signal.SIGKILL, f"call {number} of {total}"

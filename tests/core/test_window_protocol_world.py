@@ -1,8 +1,9 @@
 """The window protocol, walked: in every state that its small world has, no wave installs twice and none unannounced.
 
-`small_world` says what the world is. Each walk is exhaustive for its locations, waves, late calls and hands; the
-larger ones are walked at night. The walk itself is held to finding what is wrong: with each of the rules that the
-protocol stands on taken away it tells a story that ends in a second or an unannounced Install.
+`small_world` says what the world is. Each walk is exhaustive for its locations, waves, late calls and hands; half of
+them are walked for each change, all of them and larger ones at night. The walk itself is held to finding what is
+wrong: with each of the rules that the protocol stands on taken away it tells a story that ends in a second or an
+unannounced Install.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from shares import share
 from small_world import NEVER, Rules, Window, World
 
 from sluice.core import window_protocol as protocol
@@ -47,9 +49,10 @@ def walked(given: dict[str, Any]) -> None:
     assert world.fired > world.states / 10, "a walk in which hardly anything runs says little"
 
 
-@pytest.mark.parametrize("given", WALKS.values(), ids=WALKS.keys())
-def test_no_wave_installs_twice_or_unannounced_and_close_and_sweep_put_to_rest(given: dict[str, Any]) -> None:
-    walked(given)
+@pytest.mark.shared
+@pytest.mark.parametrize("name", share(list(WALKS), 2))
+def test_no_wave_installs_twice_or_unannounced_and_close_and_sweep_put_to_rest(name: str) -> None:
+    walked(WALKS[name])
 
 
 @pytest.mark.nightly

@@ -26,7 +26,8 @@ from drive import Drive
 from flow_world import NONPROD, PROD, SCAN, at, run_of
 from forks import tables_in_forks
 from in_process import answer_in_process
-from kills import NIGHTLY, RETRY, at_rest, installs
+from kills import RETRY, at_rest, installs
+from shares import NIGHTLY
 
 from lab.testing import LabHandle
 from sluice.aws.session import READING, Connection, Connections, Duty

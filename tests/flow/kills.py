@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 
 from lab.testing import LabHandle
@@ -14,7 +13,6 @@ from sluice.core.policy.policy import Policy
 
 RETRY = timedelta(minutes=3)
 """How long after a death the next try begins: sooner than a window opens after it was armed."""
-NIGHTLY = bool(os.environ.get("SLUICE_NIGHTLY"))
 
 
 def installs(lab: LabHandle) -> list[tuple[str, tuple[str, ...], str]]:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from flow_world import NONPROD, at, prepare
-from kills import NIGHTLY, RETRY, at_rest, installs
+from kills import RETRY, at_rest, installs
+from shares import share
 
 from lab.testing import LabHandle
 from sluice.core.policy.policy import Policy
@@ -35,7 +36,7 @@ def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_nod
 
 
 SHARE = 3
-"""So many calls are tried for each change, others for each commit; `make nightly` tries all."""
+"""About so many calls are tried for each change."""
 
 
 def run_apart(lab: LabHandle, folder: Path, number: int) -> subprocess.CompletedProcess[str]:
@@ -58,15 +59,6 @@ def run_apart(lab: LabHandle, folder: Path, number: int) -> subprocess.Completed
     )
 
 
-def numbers(total: int) -> list[int]:
-    """The calls to be killed before: all of them at night, else a few that the commit chooses."""
-    if NIGHTLY:
-        return list(range(1, total + 1))
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout
-    step = total // SHARE
-    return [1 + int(commit.strip() or "0", 16) % step + step * index for index in range(SHARE)]
-
-
 @pytest.mark.shared
 def test_killed_for_good_by_the_kernel_a_release_goes_on_where_it_was(
     lab: LabHandle, policy: Policy, tmp_path: Path
@@ -81,7 +73,7 @@ def test_killed_for_good_by_the_kernel_a_release_goes_on_where_it_was(
     _, clean = begin(0)
     assert clean.returncode == 0, clean.stderr
     expected, total = installs(lab), json.loads(clean.stdout)["calls"]
-    for number in numbers(total):
+    for number in share(range(1, total + 1), total // SHARE):
         folder, killed = begin(number)
         assert killed.returncode == -signal.SIGKILL, f"call {number} of {total}: {killed.stderr}"
         lab.advance(minutes=RETRY.total_seconds() / 60)
