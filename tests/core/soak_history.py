@@ -296,6 +296,8 @@ class History:
         """Install versions with what they need; what came."""
         came: list[tuple[str, int]] = []
         for name, number in wanted.items():
+            if node.has[name] >= number and not self.windows:
+                continue  # another one needed it, and has brought it
             if self.rng.random() < self.bad[name, number] * 0.5:
                 node.failed.add(name)
                 self.attempts.append(Attempt(node.name, name, number, hour, failed=True))
@@ -309,6 +311,7 @@ class History:
             return []
         came = [(name, number)]
         node.has[name], node.came[name] = number, hour
+        node.failed.discard(name)  # what it was to get it has now, or more: another one needed it
         if self.rng.random() < 0.3:
             node.pending.add(name)
         else:

@@ -48,6 +48,17 @@ def test_a_version_that_a_node_was_put_back_from_has_not_soaked_there() -> None:
     assert selected(list(entries.values())) == (entries["1"],)
 
 
+def test_a_version_that_comes_back_after_another_one_starts_anew() -> None:
+    rows = [
+        seen("n1", 0, "MISSING", "2"),
+        seen("n1", 1, "INSTALLED", "2", until=4),
+        seen("n1", 5, "INSTALLED", "1", until=8),  # first seen after it, whatever its number says
+        seen("n1", 9, "INSTALLED", "2", until=12),
+    ]
+    entry = ledger_of(rows, 12)["2"]
+    assert (entry.status, entry.started) == ("soaking", after(9))
+
+
 def test_a_node_that_shows_an_older_one_missing_has_lost_the_newer_one() -> None:
     rows = [seen("n2", 0, "MISSING", "1"), seen("n1", 1, "INSTALLED", "2"), seen("n1", 5, "MISSING", "1", until=20)]
     assert ledger_of(rows, 20)["2"].started is None

@@ -7,7 +7,7 @@ A patch's clock is that of one ring and one OS product as the policy lists it. W
 - INSTALLED_OTHER is what is installed on Windows, Debian and Ubuntu. Where rpm rules, its title may be that of a newer
   version which nobody installed (the payload shows the newest that it knows): nothing is concluded from it;
 - a node that shows another version afterwards has still had this one, unless the other one is older: then it was put
-  back, and this one's time there is over;
+  back, and this one's time there is over; where this one comes back, its time starts anew;
 - a node that does not show a package or KB at all any more, or shows it as not applicable, has it no more;
 - a node that nobody looks at any more counts only for as long as it was looked at.
 """
@@ -263,9 +263,11 @@ class _Package:
     def _sightings(self, title: str) -> Iterator[soak.Sighting]:
         """What each node of the ring before said of one version, also by showing an older one later.
 
-        The time that a node was another ring's does not count: it starts anew when it comes back.
+        The time that a node was another ring's does not count: it starts anew when it comes back. So does a version
+        that is there again after another one was: which of the two is newer is not always known.
         """
         had: dict[str, set[str]] = defaultdict(set)
+        left: dict[str, datetime] = {}
         last: dict[str, Sighted] = {}
         for row in self._history.by_id[self._patch]:
             before = last.get(row.node)
@@ -276,10 +278,14 @@ class _Package:
                 yield soak.Sighting(row.node, row.at, "missing")
             shown, other = row.shown, title_of(row)
             if other == title and shown is not None:
+                if shown == "installed" and row.node in left:
+                    yield soak.Sighting(row.node, left.pop(row.node), "missing")
                 yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
             elif self._shows_older(row, title, had[row.node]):
                 yield soak.Sighting(row.node, row.at, "missing")
             if shown == "installed":
+                if other != title and title in had[row.node]:
+                    left.setdefault(row.node, row.at)
                 had[row.node].add(other)
         for node, row in last.items():
             gone = self._history.next_look(node, row.until)
