@@ -59,6 +59,15 @@ def test_a_version_that_comes_back_after_another_one_starts_anew() -> None:
     assert (entry.status, entry.started) == ("soaking", after(9))
 
 
+def test_an_older_one_that_waits_for_its_reboot_has_taken_the_newer_ones_place() -> None:
+    rows = [
+        seen("n1", 0, "INSTALLED", "1"),
+        seen("n1", 1, "INSTALLED", "2", until=4),
+        seen("n1", 5, "INSTALLED_PENDING_REBOOT", "1", until=12),
+    ]
+    assert ledger_of(rows, 12)["2"].started is None
+
+
 def test_a_node_that_shows_an_older_one_missing_has_lost_the_newer_one() -> None:
     rows = [seen("n2", 0, "MISSING", "1"), seen("n1", 1, "INSTALLED", "2"), seen("n1", 5, "MISSING", "1", until=20)]
     assert ledger_of(rows, 20)["2"].started is None

@@ -276,21 +276,25 @@ class _Package:
                 continue
             if before is not None and self._broken(before, row.at):
                 yield soak.Sighting(row.node, row.at, "missing")
-            shown, other = row.shown, title_of(row)
-            if other == title and shown is not None:
-                if shown == "installed" and row.node in left:
-                    yield soak.Sighting(row.node, left.pop(row.node), "missing")
-                yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
-            elif self._shows_older(row, title, had[row.node]):
-                yield soak.Sighting(row.node, row.at, "missing")
-            if shown == "installed":
-                if other != title and title in had[row.node]:
-                    left.setdefault(row.node, row.at)
-                had[row.node].add(other)
+            yield from self._said(row, title, had[row.node], left)
         for node, row in last.items():
             gone = self._history.next_look(node, row.until)
             if row.ring == self._demand.before and gone < NEVER:
                 yield soak.Sighting(node, gone, "missing")
+
+    def _said(self, row: Sighted, title: str, had: set[str], left: dict[str, datetime]) -> Iterator[soak.Sighting]:
+        """What one row says of a version, whose node `had` others, and showed another one from when it `left`."""
+        shown, other = row.shown, title_of(row)
+        if other == title and shown is not None:
+            if shown == "installed" and row.node in left:
+                yield soak.Sighting(row.node, left.pop(row.node), "missing")
+            yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
+        elif self._shows_older(row, title, had):
+            yield soak.Sighting(row.node, row.at, "missing")
+        if shown == "installed":
+            if other != title and title in had:
+                left.setdefault(row.node, row.at)
+            had.add(other)
 
     def _broken(self, before: Sighted, then: datetime) -> bool:
         """Whether a node was another ring's, or looked at without showing the package, up to a moment."""
@@ -298,8 +302,8 @@ class _Package:
         return away or self._history.next_look(before.node, before.until) < then
 
     def _shows_older(self, row: Sighted, title: str, had: set[str]) -> bool:
-        known = row.shown is not None and row.shown != "pending_reboot" and title in had
-        return known and self._is_older(title_of(row), title, had)
+        """Whether a node that had a version has an older one now; what waits for a reboot is at most what it says."""
+        return row.shown is not None and title in had and self._is_older(title_of(row), title, had)
 
     def _is_older(self, other: str, title: str, had: set[str]) -> bool:
         """Whether a node that shows `other` now was put back: it was there before `title` was."""
