@@ -12,6 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.session
+
 SERVICES = ("cloudwatch", "ec2", "iam", "s3", "ssm", "sts")
 PROVIDER = "airflow.providers.amazon.aws.hooks.base_aws"
 
@@ -28,14 +31,13 @@ def preload(packages: Sequence[Path]) -> None:
 
 
 def aws_models_once() -> None:
-    """Let every session of this process, and of those that it forks, read each of AWS's models once.
-
-    A session has a loader of its own, and reads them anew.
-    """
-    import boto3
-    import botocore.session
-
-    sessions: Any = botocore.session
-    sessions.create_loader = cache(sessions.create_loader)
+    """Read each of AWS's models, for every session of this process and of those that it forks."""
+    one_loader()
     for service in SERVICES:
         boto3.Session().client(service, region_name="eu-west-3").close()
+
+
+def one_loader() -> None:
+    """Let every session of this process share one loader of AWS's models: each has its own, and reads them anew."""
+    sessions: Any = botocore.session
+    sessions.create_loader = cache(sessions.create_loader)
