@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from soak_world import LINUX, OPENSSL, WINDOWS, after, day_zero, seen, soak_policy, title
@@ -47,6 +48,16 @@ def test_what_waits_for_its_reboot_may_be_any_version_that_has_not_soaked() -> N
     (one,) = found(pending, OLD, soaked, seen("n2", 9, "MISSING", "2", until=10))
     assert (one.node, one.title) == ("prod1", title("3"))
     assert "this one, or an older one" in one.detail
+
+
+def test_an_earlier_issue_of_a_kb_than_the_one_that_soaked_is_an_arrival() -> None:
+    kb = {"patch": "KB5060531", "product": WINDOWS}
+    came = seen("prod1", 10.1, "INSTALLED", installed=after(2), **kb)
+    base = seen("prod1", 0, "MISSING", until=1.9, **kb)
+    soaked = seen("n1", 3, "INSTALLED", installed=after(3), until=10, **kb)
+    issued = {"KB5060531": after(2.5)}
+    assert [one.cause for one in found(came, base, soaked, issued=issued)] == ["other patcher"]
+    assert found(replace(came, installed=after(3)), base, soaked, issued=issued) == []
 
 
 def test_a_dependency_is_named_with_what_the_manifest_had_instead() -> None:

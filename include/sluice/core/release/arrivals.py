@@ -200,7 +200,13 @@ class _Reader:
         return row.product
 
     def _has_soaked(self, row: Sighted, product: str) -> bool:
-        """Whether what came had soaked: where the row does not tell the version, whichever it may be."""
+        """Whether what came had soaked: where the row does not tell the version, whichever it may be.
+
+        What has soaked of a KB is its newest issue: one that was installed before that was issued is another.
+        """
+        date = self._issued.get(row.id)
+        if row.windows and date is not None and row.installed is not None and row.installed < date:
+            return False
         titles = {title_of(row)} if row.shown == "installed" else self._may_be(row, product)
         return {(row.id, title) for title in titles} <= self._soaked_for(row, product)
 
