@@ -204,6 +204,9 @@ def airflow_down(drill: Drill) -> None:
     drill.check(f"and the release says why: {told(too_late[0])}", outcome_of(too_late[0]) in ("late", "held"))
 
 
+SHORTLY = timedelta(minutes=15)
+
+
 def retag(drill: Drill) -> None:
     """While production's window waits to begin, two nodes of non-production get production's group."""
     nights = {one.start for one in drill.due(PROD)}
@@ -215,9 +218,9 @@ def retag(drill: Drill) -> None:
     ring, production = (one.name for one in drill.made.policy.rings[:2])
 
     def moved(now: datetime) -> None:
-        opens = drill.made.lab.clock().opens
-        gated = [one for one in conductor.under_way.values() if one.gated]
-        if not moved_nodes and opens is not None and gated and gated[0].start <= opens:
+        # Everybody waits, and its window is about to open: what it reaches was fixed when the DAG began.
+        gated = [one for one in conductor.under_way.values() if one.gated and one.start - SHORTLY <= now < one.start]
+        if not moved_nodes and gated:
             nodes = [one for one in drill.made.lab.nodes() if one["group"] == groups[ring] and one["reachable"]][:2]
             _tag(drill, [one["node_id"] for one in nodes], groups[production])
             releases.append(gated[0])
