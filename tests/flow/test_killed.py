@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from flow_world import NONPROD, at, prepare
 from kills import RETRY, at_rest, installs
-from shares import share
+from shares import NIGHTLY, share
 
 from lab.testing import LabHandle
 from sluice.core.policy.policy import Policy
@@ -20,8 +21,9 @@ from sluice.core.policy.policy import Policy
 HERE = Path(__file__).parent
 
 
+@pytest.mark.shared
 def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_node(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:xdist", "-p", "no:cacheprovider", "--timeout=0"]
     done = subprocess.run(
         [*command, f"--basetemp={tmp_path / 'forks'}", str(HERE / "killed_in_forks.py")],
         cwd=HERE.parents[1],
@@ -29,10 +31,11 @@ def test_killed_at_any_call_a_gated_release_ends_released_with_one_install_a_nod
         capture_output=True,
         text=True,
         check=False,
+        timeout=7000 if NIGHTLY else 800,
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 failed" in done.stdout
+    assert re.search(r"[1-9]\d* places to die at in [1-9]\d* calls, 0 failed", done.stdout), done.stdout
 
 
 SHARE = 3

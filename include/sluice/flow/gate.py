@@ -237,18 +237,15 @@ def _kept_out(
     run: Run, made: Manifest, reachable: Sequence[Expected], before: Sequence[Passed], now: datetime
 ) -> dict[str, tuple[str, str]]:
     """Nodes without a twin, and those that nothing is requested for."""
-    own = slots(run.policy, run.window)
-    product_of = {slot.name: slot.product or "" for slot in own}
-    kept_out = without_twin(run.policy, own, reachable, before, now)
-    for one in reachable:
-        product = product_of.get(one.slot or "", "")
+    kept_out = without_twin(run.policy, slots(run.policy, run.window), reachable, before, now)
+    for node, product in _products(run, reachable).items():
         if not made.of(product):
-            kept_out.setdefault(one.node, (str(Reason.NOTHING), product))
+            kept_out.setdefault(node, (str(Reason.NOTHING), product))
     return kept_out
 
 
-def _products(run: Run, reachable: Sequence[Expected], kept_out: Container[str]) -> dict[str, str]:
-    """The nodes that may be admitted, with their OS product as the policy lists it."""
+def _products(run: Run, reachable: Sequence[Expected], kept_out: Container[str] = ()) -> dict[str, str]:
+    """The nodes that are not kept out, with their OS product as the policy lists it."""
     product_of = {slot.name: slot.product or "" for slot in slots(run.policy, run.window)}
     return {one.node: product_of.get(one.slot or "", "") for one in reachable if one.node not in kept_out}
 

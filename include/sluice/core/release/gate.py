@@ -227,10 +227,7 @@ def _mode(facts: Facts) -> Found:
 
 def _manifest(facts: Facts) -> Found:
     if _all_have_it(facts):
-        return (
-            "fail",
-            f"all {facts.admissible} nodes that may be admitted have what it lists",
-        )
+        return "fail", f"all {facts.admissible} nodes that may be admitted have what it lists"
     if facts.items:
         return "pass", f"{len(facts.items)} patches"
     return "fail", "no patch has soaked, and none is let through: there is nothing to install"
