@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.aws.apply import apply_plan
-from sluice.aws.session import READING, Connection
+from sluice.aws.session import READING, Clients, Connection
 from sluice.core.policy.plan import Plan, Step
 
 
@@ -41,7 +41,7 @@ class _Recorder(Connection):
     """A connection that reads, and writes down what would change something."""
 
     def __init__(self, behind: Connection) -> None:
-        super().__init__(None, aws_only=False, account=behind.account, region=behind.region)
+        super().__init__(Clients(None), aws_only=False, account=behind.account, region=behind.region)
         self.arn = behind.arn
         self.calls: list[PlannedCall] = []
         self._behind = behind

@@ -11,6 +11,7 @@ lasts as long as its credentials, an hour where a role is assumed: open one for 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -63,13 +64,43 @@ class Duty(StrEnum):
     POLICY_APPLIER = "policy_applier"
 
 
+class Clients:
+    """The clients of one boto3 session, each made once: making one takes longer than most calls.
+
+    Safe in threads, which a session's own `client` is not.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], Any] = {}
+        self._borrowed: Counter[tuple[str, str]] = Counter()
+
+    def borrow(self, service: str, region: str) -> Any:
+        """The client of a service in a Region ("": the session's own), until it is given back."""
+        key = service, region
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = self._session.client(service, region_name=region or None, config=CONFIG)
+            self._borrowed[key] += 1
+            return self._made[key]
+
+    def give_back(self, service: str, region: str) -> None:
+        """Close what the client has open when nobody else has borrowed it."""
+        key = service, region
+        with self._lock:
+            self._borrowed[key] -= 1
+            if self._borrowed[key] == 0:
+                self._made[key].close()
+
+
 class Connection:
     """One location as one duty. Safe to use from several threads."""
 
     def __init__(
-        self, session: Any, *, aws_only: bool, read_only: bool = False, account: str = "", region: str = ""
+        self, clients: Clients, *, aws_only: bool, read_only: bool = False, account: str = "", region: str = ""
     ) -> None:
-        self._session = session
+        self._lender = clients
         self._aws_only = aws_only
         self._read_only = read_only
         self._clients: dict[str, Any] = {}
@@ -154,15 +185,15 @@ class Connection:
     def close(self) -> None:
         """Close the connections that are open."""
         with self._lock:
-            for client in self._clients.values():
-                client.close()
+            for service in self._clients:
+                self._lender.give_back(service, self.region)
             self._clients.clear()
 
     def _client(self, service: str) -> Any:
         with self._lock:
             if service not in self._clients:
                 try:
-                    client = self._session.client(service, region_name=self.region or None, config=CONFIG)
+                    client = self._lender.borrow(service, self.region)
                 except (BotoCoreError, ValueError) as error:
                     raise LocationError(
                         f"{self.key}: no client for {service}: {error}. Set a Region and an endpoint that boto3 can"
@@ -188,6 +219,7 @@ class Connections:
         self._aws_only = aws_only
         self._read_only = read_only
         self._base = session or boto3.Session()
+        self._own = Clients(self._base)
         self._lock = threading.Lock()
 
     @classmethod
@@ -210,7 +242,7 @@ class Connections:
         cannot be assumed, EndpointError for an endpoint that the policy refuses.
         """
         region = self._region(location)
-        connection = self._connection(self._session(None), location.account, region)
+        connection = self._connection(self._own, location.account, region)
         if self._roles.assume:
             connection = self._assumed(connection, location, duty)
         expected = connection.account if location.account == CALLER else location.account
@@ -258,16 +290,14 @@ class Connections:
             ) from error
         finally:
             own.close()
-        session = self._session(answer["Credentials"])
-        return self._connection(session, own.account, own.region)
+        clients = Clients(self._session(answer["Credentials"]))
+        return self._connection(clients, own.account, own.region)
 
-    def _connection(self, session: Any, account: str, region: str) -> Connection:
-        return Connection(session, aws_only=self._aws_only, read_only=self._read_only, account=account, region=region)
+    def _connection(self, clients: Clients, account: str, region: str) -> Connection:
+        return Connection(clients, aws_only=self._aws_only, read_only=self._read_only, account=account, region=region)
 
-    def _session(self, credentials: Mapping[str, Any] | None) -> Any:
-        """A boto3 session on the shared models: reading them anew takes longer than most calls."""
-        if credentials is None:
-            return self._base
+    def _session(self, credentials: Mapping[str, Any]) -> Any:
+        """A role's boto3 session on the shared models: reading them anew takes longer than most calls."""
         with self._lock:
             fresh = BotocoreSession(profile=self._base.profile_name if self._configured() else None)
             fresh.register_component("data_loader", self._base._session.get_component("data_loader"))
