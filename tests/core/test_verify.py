@@ -158,9 +158,20 @@ def test_a_node_that_came_back_from_its_reboot_counts_by_what_it_is() -> None:
 def test_what_waits_for_a_reboot_is_neither_done_nor_failed() -> None:
     found = became(record("install"), found=state(installed_pending_reboot=2))
     assert (found.became, found.line) == ("pending_reboot", "2 patches wait for a reboot")
-    refused = (record("install"), record("reboot", "Failed", "a reboot is still pending"))
-    found = became(*refused, found=state(installed_pending_reboot=2))
-    assert found.line == "2 patches wait for a reboot; the reboot: Failed a reboot is still pending"
+
+
+def test_what_waits_for_a_reboot_after_one_has_failed_whatever_its_agent_said() -> None:
+    waits = state(installed_pending_reboot=2)
+    refused = record("reboot", "Failed", "a reboot is still pending")
+    for records in ((record("install"), refused), (refused,)):
+        found = became(*records, found=waits)
+        told = "2 patches wait for a reboot after the reboot, which ended as Failed: a reboot is still pending"
+        assert (found.became, found.line) == ("failed", told)
+    found = became(record("install"), record("reboot"), found=waits)
+    assert (found.became, found.line) == (
+        "failed",
+        "2 patches wait for a reboot after the reboot, which ended as Success",
+    )
 
 
 def test_what_production_requested_has_to_be_there_whatever_the_agent_said() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lab.testing import LabHandle
 from sluice.aws import operations
 from sluice.core.errors import ReleaseError
 from sluice.core.policy.policy import Policy
+from sluice.core.policy.windows import Reboot
 from sluice.core.window_record import Result, WaveRecord
 from sluice.flow import gate
 from sluice.flow.admit import admit, read_part
@@ -149,6 +151,50 @@ def test_what_was_not_opened_is_no_failure_of_a_node_and_stops_all_the_same(run:
 def test_a_wave_that_only_reboots_is_judged_by_its_reboot(run: Run) -> None:
     ended(run, HERE, 1, kind="reboot")
     assert judged(run, 1)["stop"] is None
+
+
+def test_a_node_that_was_to_reboot_counts_by_what_it_is_after_it(run: Run) -> None:
+    ended(run, HERE, 1)
+    ended(run, HERE, 1, bad=1, kind="reboot", verdict="done")
+    ended(run, HERE, 1, kind="rescan")
+    assert judged(run, 1)["stop"] is None, "its agent was wrong: nothing waits any more"
+
+
+@pytest.mark.parametrize("kinds", [("reboot",), ("reboot", "rescan")])
+def test_a_canary_that_did_not_reboot_stops_everything(run: Run, kinds: tuple[str, ...]) -> None:
+    ended(run, HERE, 1)
+    for kind in kinds:
+        ended(run, HERE, 1, bad=1, kind=kind, verdict="done")
+    assert judged(run, 1)["stop"] == "1 of 1 nodes failed (100 %), more than the failure budget of 10 %"
+    (why,) = run.recorded("barrier-1")["judged"]["nodes"].values()
+    assert why == f"{kinds[-1]}: Failed"
+
+
+def test_a_wave_that_nobody_saw_reboot_counts_as_failed_where_it_was_to(run: Run) -> None:
+    own = run.window.model_copy(update={"reboot": Reboot.model_validate("if_needed")})
+    run = replace(run, window=own)
+    ended(run, HERE, 1)
+    assert judged(run, 1)["failed"] == 1
+    assert list(run.recorded("barrier-1")["judged"]["nodes"].values()) == [
+        "unknown: nothing was recorded of its reboot"
+    ]
+
+
+def test_a_wave_whose_nodes_need_no_reboot_is_judged_by_its_install(run: Run) -> None:
+    ended(run, HERE, 1)
+    ended(run, HERE, 1, kind="reboot", verdict="skipped", results=(), reason="no node of the wave needs it here")
+    assert judged(run, 1) == {"stop": None, "failed": 0, "of": 1}
+
+
+def test_behind_a_wave_without_nodes_the_next_may_open(run: Run) -> None:
+    record = run.recorded("admitted")
+    for place in record["locations"].values():
+        place["parts"] = [part for part in place["parts"] if part["wave"] == 1]
+    run.record("admitted", record)
+    ended(run, HERE, 1)
+    judged(run, 1)
+    assert settle(run, 2) == {"until": None}
+    assert judge(run, 2) == {"stop": None, "failed": 0, "of": 1}
 
 
 def test_a_verdict_stays_what_it_was(run: Run) -> None:

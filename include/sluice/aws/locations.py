@@ -58,6 +58,6 @@ def in_each(
             if connection is not None:
                 connection.close()
 
-    with ThreadPoolExecutor(min(AT_ONCE, len(locations)), "location") as pool:
+    with ThreadPoolExecutor(max(1, min(AT_ONCE, len(locations))), "location") as pool:
         futures = [pool.submit(one, location) for location in locations]
         return [future.result() for future in futures]

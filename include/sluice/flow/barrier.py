@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sluice.aws import nodes, operations
+from sluice.aws import nodes
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection
 from sluice.core.errors import ReleaseError
 from sluice.core.release import barrier as core
 from sluice.core.release.barrier import Seen
+from sluice.core.release.terms import Kind
 from sluice.core.release.waves import count
+from sluice.core.window_objects import reboots_in_waves
 from sluice.core.window_record import WaveRecord
+from sluice.flow.records import read_record
 from sluice.flow.run import Run, first_answer
 
-KINDS = ("install", "reboot")
-"""A wave is judged by its install, or by its reboot where that is all that it does."""
+KINDS: tuple[Kind, ...] = ("install", "reboot", "rescan")
+"""Executions of a wave, in their order."""
 
 
 def settle(run: Run, wave: int) -> dict[str, Any]:
@@ -52,7 +55,8 @@ def judge(run: Run, wave: int) -> dict[str, Any]:
 def _judged(run: Run, wave: int) -> dict[str, Any]:
     before = _before(run, wave)
     seen = _seen(run, wave)
-    failed = {node: why for one in seen.values() for node, why in core.failures(one).items()}
+    reboots = reboots_in_waves(run.window, run.asked)
+    failed = {node: why for one in seen.values() for node, why in core.failures(one, reboots=reboots).items()}
     bad = before["failed"] + len(failed)
     of = before["of"] + sum(len(one.nodes) for one in seen.values())
     why = before["stop"] or core.stop(run.window, seen, bad, of)
@@ -78,16 +82,15 @@ def _seen(run: Run, wave: int) -> dict[str, Seen]:
     found = {}
     for outcome in outcomes:
         members = places[outcome.location.key]
-        record, online = outcome.value or (None, frozenset())
-        found[outcome.location.key] = Seen(members, record, online, str(outcome.error or ""))
+        records, online = outcome.value or ((), frozenset())
+        found[outcome.location.key] = Seen(members, records, online, str(outcome.error or ""))
     return found
 
 
-def _read(run: Run, connection: Connection, wave: int) -> tuple[WaveRecord | None, frozenset[str]]:
-    bucket = operations.bucket_of(run.policy, connection)
-    steps = (operations.read_step(connection, bucket, run.release.id, f"wave-{wave}-{kind}") for kind in KINDS)
-    record = next((WaveRecord.of_json(step) for step in steps if step is not None), None)
-    return record, frozenset(nodes.online(connection, record.nodes)) if record else frozenset()
+def _read(run: Run, connection: Connection, wave: int) -> tuple[tuple[WaveRecord, ...], frozenset[str]]:
+    found = (read_record(run, connection, wave, kind) for kind in KINDS)
+    records = tuple(one for one in found if one is not None)
+    return records, frozenset(nodes.online(connection, records[0].nodes)) if records else frozenset()
 
 
 def _places(run: Run, wave: int) -> dict[str, tuple[str, ...]]:

@@ -250,8 +250,7 @@ class _Node:
         if why := self._why_failed(result):
             return "failed", why
         if self.state is not None and self.state.installed_pending_reboot:
-            waits = self._waits(self.state.installed_pending_reboot)
-            return "pending_reboot", f"{waits}; {note}" if note else waits
+            return self._became_waiting(self.state.installed_pending_reboot, note)
         if result.status != SUCCESS:
             return "succeeded", note or f"its agent said {said}; the node has what was asked for"
         return "succeeded", note
@@ -267,16 +266,16 @@ class _Node:
             return f"still missing: {_some(lacking)}"
         return None
 
-    def _waits(self, patches: int) -> str:
+    def _became_waiting(self, patches: int, note: str = "") -> tuple[Became, str]:
+        """It waits for a reboot: failed where it was to have one, whatever its agent said of that."""
         waits = f"{patches} patches wait for a reboot"
-        rebooted = self.results.get("reboot")
-        if rebooted is None or rebooted.status == SUCCESS:
-            return waits
-        return f"{waits}; the reboot: {rebooted.status} {rebooted.details}".strip()
+        if rebooted := self.results.get("reboot"):
+            return "failed", f"{waits} after the reboot, which ended as {_said(rebooted)}"
+        return "pending_reboot", f"{waits}; {note}" if note else waits
 
     def _became_rebooted(self, result: Result, said: str) -> tuple[Became, str]:
         if self.state is not None and self.state.installed_pending_reboot:
-            return "pending_reboot", f"{self.state.installed_pending_reboot} patches wait for a reboot; {said}"
+            return self._became_waiting(self.state.installed_pending_reboot)
         return ("succeeded", "") if result.status == SUCCESS else ("failed", said)
 
     def _in(self, states: Sequence[str]) -> Iterator[str]:
