@@ -96,7 +96,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
     told = story.read(run.store, run.release.id)
     decision = told.decision or {}
     approval = told.approval or {}
-    refused = dict((told.preflight or {}).get("refused", {}))
+    refused = _refused(run, told.preflight or {})
     lost = _lost(run, told.of("missed"))
     missed = Counter(str(one["reason"]) for one in told.of("missed") if one["reason"] not in LOST)
     return Facts(
@@ -124,6 +124,17 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         openings=_openings(told.executions),
         arrivals=len(told.arrivals),
     )
+
+
+def _refused(run: Run, preflight: Mapping[str, Any]) -> dict[str, str]:
+    """Why, by location: refused by preflight, or ready and then lost before its nodes were admitted."""
+    refused = dict(preflight.get("refused", {}))
+    admitted = run.recorded("admitted")
+    if admitted is not None:
+        for key in preflight.get("ready", ()):
+            if key not in admitted["locations"]:
+                refused[key] = admitted["failed"].get(key, "a step before the admission failed there; see its log")
+    return refused
 
 
 def _halted(run: Run) -> str | None:

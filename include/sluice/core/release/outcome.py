@@ -1,9 +1,9 @@
 """What became of a release as a whole, from its records: one word, whether that is a failure, and one line.
 
-Nodes that could not be reached from the start are named and counted, and are no failure of the release. What fails a
-release is what it admitted and did not bring through: nodes that failed, nodes that it never reached, locations that
-failed. Beyond the ratio that the policy allows (`waves.failure_budget`) the run is failed; what cannot be known counts
-as failed.
+Nodes that could not be reached from the start are named and counted, and are no failure of the release, unless it
+reached none at all. What fails a release is what it was to bring through and did not: nodes that failed, that have no
+backup where one is required, that it admitted and never reached, and locations that failed. Beyond the ratio that the
+policy allows (`waves.failure_budget`) the run is failed; what cannot be known counts as failed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sluice.core.release.terms import Outcome, Plain
+from sluice.core.release.terms import Outcome, Plain, Reason
 
 APPROVE = "Approve"
 """The answer that lets a release go on."""
 
 OPENED = ("done", "failed", "waiting")
 """Where an execution stands that was opened, or that nobody knows of."""
+
+MEANT = {Reason.STOPPED, Reason.EXCEPTED, Reason.NO_TWIN, Reason.NOTHING, Reason.GONE}
+"""Reasons for which somebody meant that a node is not reached, or the gate decided it: nobody has to look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Facts:
     halted: str | None = None
     """The halt mark that holds for it."""
     refused: Mapping[str, str] = field(default_factory=dict)
-    """Why, by location, for those that preflight refused."""
+    """Why, by location, for those that preflight refused, or that a step before the admission failed in."""
     verdict: str | None = None
     """Of the gate; None: it did not decide."""
     why: tuple[str, ...] = ()
@@ -96,8 +99,8 @@ def judge(facts: Facts) -> Verdict:
 
 def bad(facts: Facts) -> tuple[int, int]:
     """How many nodes the release did not bring through, of how many that count."""
-    of = (facts.admitted or 0) + facts.refused_nodes
-    return facts.failed + facts.lost + facts.refused_nodes, of
+    kept = facts.refused_nodes + facts.missed.get(Reason.NO_BACKUP, 0)
+    return facts.failed + facts.lost + kept, (facts.admitted or 0) + kept
 
 
 def _halted(facts: Facts) -> Verdict | None:
@@ -123,11 +126,12 @@ def _nothing(facts: Facts) -> Verdict | None:
         return Verdict(Outcome.NOTHING.value, ok=True, line=f"nothing to install{_because(facts)}")
     if facts.dry_run:
         return Verdict(
-            Outcome.NOTHING, ok=True, line=f"a dry run: no window was opened; {facts.expected} nodes expected"
+            Outcome.NOTHING.value, ok=True, line=f"a dry run: no window was opened; {facts.expected} nodes expected"
         )
     if facts.admitted == 0 and not facts.refused:
+        meant = facts.missed.keys() <= MEANT
         return Verdict(
-            Outcome.NOTHING, ok=True, line=f"no node was admitted of {facts.expected} expected{_missed(facts)}"
+            Outcome.NOTHING.value, meant, f"no node was admitted of {facts.expected} expected{_missed(facts)}"
         )
     if facts.openings and all(one.state == "skipped" for one in facts.openings):
         return Verdict(Outcome.NOTHING.value, ok=True, line=facts.openings[0].reason or "no node needed it")
