@@ -34,7 +34,7 @@ if WINDOWS:  # a policy without install windows has nothing to reboot by
         WINDOWS[0],
         "Reboots the nodes for which a patch waits, in waves.",
         __doc__,
-        dag_id="patch_reboot",
+        dag_id=schedules.REBOOT,
         schedule=None,
         params=params.of_reboot(WINDOWS),
         tags=["sluice", "reboot"],
@@ -43,6 +43,6 @@ if WINDOWS:  # a policy without install windows has nothing to reboot by
         deadline=release.deadline(max(window.run_time for window in WINDOWS)),
     ):
         ready = release.find_nodes()
-        approved = release.approve(ready)
+        approved = release.approve(ready, subject="Reboot production?")
         first = release.admit_reboots(ready, approved)
         release.run_reboots(max(window.waves for window in WINDOWS), first)

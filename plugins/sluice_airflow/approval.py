@@ -89,11 +89,12 @@ asked for by **{{ dag_run.triggering_user_name or "nobody" }}**, who cannot appr
 {% endfor %}
 {% for place, why in ready.get("refused", {}) | dictsort %}- not in this release: {{ place }}: {{ why }}
 {% endfor %}
-What it installs and which rules hold in full: the logs of `manifest` and `gate`."""
+{% if decision %}What it installs and which rules hold in full: the logs of `manifest` and `gate`.{% else %}\
+It reboots nodes ({{ params.get("reboot") }}) and installs nothing.{% endif %}"""
 
 
 class ReleaseApproval(PolicyApproval):
-    """The approval of a production release, between its gate and its backups.
+    """The approval of a production release, between its gate and its backups, or of production's reboots.
 
     Skipped, with all that follows, where the gate is closed; not asked where gate and policy want no approval. An
     expedite, and a run that somebody asks for by hand, always need one. What is answered is kept with the release.
@@ -132,7 +133,7 @@ class ReleaseApproval(PolicyApproval):
             raise AirflowSkipException(f"the gate is {decision['verdict']}: {'; '.join(map(str, decision['why']))}")
         if run.asked.dry_run:
             raise AirflowSkipException("a dry run: it ends before the approval")
-        return bool(decision["needs_approval"] or run.asked.expedite or (run.asked.by and run.gated))
+        return bool(decision["needs_approval"] or run.asked.expedite or (run.asked.by and run.production))
 
     def asked_for(self, context: Context) -> Approval:
         """What the window's gate asks for."""

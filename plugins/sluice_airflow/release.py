@@ -67,9 +67,9 @@ def ask(ready: Any) -> Any:
     return approve(gate)
 
 
-def approve(after: Any) -> Any:
+def approve(after: Any, **asking: Any) -> Any:
     """A person's word."""
-    asked = ReleaseApproval(task_id="approve")
+    asked = ReleaseApproval(task_id="approve", **asking)
     after >> asked
     return asked
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
-from sluice_airflow.schedules import window_of
+from sluice_airflow.schedules import REBOOT, window_of
 
 if TYPE_CHECKING:
     from sluice.core.policy.policy import Policy
@@ -78,6 +78,7 @@ def asked_of(params: Mapping[str, Any], dag_run: Any) -> Asked:
         report=params.get("report") is not False,
         dry_run=bool(params.get("dry_run")),
         by=by,
+        only_reboots=dag_run.dag_id == REBOOT,
         **{name: tuple(params.get(name) or ()) for name in LISTS},
         **{name: params.get(name) or None for name in TEXTS},
     )

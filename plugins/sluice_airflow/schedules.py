@@ -33,6 +33,8 @@ NAMED = {
     "patch_install_prod_windows": "install-prod-windows",
 }
 """The windows that have a DAG file of their own."""
+REBOOT = "patch_reboot"
+"""The DAG whose runs reboot and install nothing."""
 
 TAKEN = frozenset(
     f"patch_{name}" for name in ("backup_retention", "halt", "policy", "reboot", "rollback", "scan", "windows")

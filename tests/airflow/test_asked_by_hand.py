@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,7 @@ def windows(name: str, **changes: Any) -> list[dict[str, Any]]:
 def test_an_expedite_is_installed_alone_before_its_soak_and_only_when_somebody_else_approves(
     world: Callable[..., World],
 ) -> None:
-    here = world(gate={"approval": "never"})
-    here.to(at(29, 2, 50))
-    here.run("patch_install_nonprod", {"occurrence": "2025-06-29T03:00:00Z"})
-    here.to(at(30, 0, 30))
-    here.run("patch_scan", {"occurrence": "2025-06-30T01:00:00Z"})
+    here = soaked(world(gate={"approval": "never"}), patched=at(29, 3))
     here.to(at(30, 2))
     asked = {"occurrence": "2025-06-30T03:00:00Z", "expedite": [AGENT], "because": "it is exploited"}
     found = here.run("patch_install_prod_linux", asked, answer="Approve")
@@ -143,3 +140,37 @@ def test_a_scan_that_aws_starts_by_itself_is_waited_for_and_read_back(world: Cal
     assert (found.state, found.report["outcome"]) == ("success", "released")
     assert "10 of 10 nodes scanned" in found.report["line"]
     assert executions(here, SCAN) == {place: ["SUCCESS", *found] for place, found in before.items()}
+
+
+def test_production_is_rebooted_by_hand_when_somebody_else_approves(world: Callable[..., World]) -> None:
+    here = world(gate={"approval": {"needed": "first", "first": 1}})
+    here.to(at(17, 2, 50))
+    asked = {"window": PROD, "reboot": "always", "occurrence": "2025-06-17T03:00:00Z"}
+    found = here.run("patch_reboot", asked, answer="Approve")
+    assert (found.state, found.report["outcome"]) == ("success", "released"), found
+    assert found.asked is not None
+    assert "installs nothing" in found.asked
+    assert done(found, "admit") == done(found, "wave_1.reboot") == done(found, "close") == {"success"}
+    assert Counter(executions(here, PROD)[FIRST]) == {"SUCCESS": 4}, "two waves, each rebooted and looked at"
+    assert at_rest(here)
+
+
+def test_a_location_that_loses_its_backup_is_named_and_a_wave_without_nodes_stops_nothing(
+    world: Callable[..., World],
+) -> None:
+    here = world(windows=windows(NONPROD, backup="on", lead_minutes=60, waves={"canary": 1, "shares": [25]}))
+    nodes = [
+        node.node_id
+        for place in (FIRST, SECOND)
+        for node in list(here.lab.location(*place.split("/")).nodes.values())
+        if "nonprod" in node.name
+    ]
+    here.to(at(17, 2))
+    rule = FaultRule(kind="access_denied", service="ec2", operation="DescribeImages", region="eu-central-1")
+    here.lab.server.faults.add(rule)
+    asked = {"occurrence": "2025-06-17T03:00:00Z", "nodes": [nodes[0], nodes[-1]]}
+    found = here.run("patch_install_nonprod", asked)
+    assert found.tasks["backup"] == ["success", "failed"]
+    assert done(found, "wave_2.settle") == done(found, "wave_3.settle") == {"success"}
+    assert (found.state, found.report["outcome"]) == ("failed", "partial"), "half of its nodes were lost"
+    assert f"refused: {SECOND}: a step before the admission failed there" in found.report["line"]

@@ -37,6 +37,8 @@ def facts(**more: Any) -> Facts:
          "100 of 100 nodes done; refused: a/b: denied"),
         (facts(refused={"a/b": "denied"}), "partial", False, "100 of 100 nodes done; refused: a/b: denied"),
         (facts(unread={"a/b": "timed out"}), "partial", False, "100 of 100 nodes done; not read back: a/b: timed out"),
+        (facts(operation="reboot", needs_approval=True, answer="Reject", by="ann", admitted=None, openings=()),
+         "held", True, "rejected by ann"),
         (facts(admitted=90, succeeded=90, missed={"no backup": 10}), "partial", False,
          "90 of 90 nodes done; missed 10: 10 no backup; more than the 5 % that the policy allows"),
         (facts(admitted=0, succeeded=0, openings=(), missed={"agent lost": 100}), "nothing", False,

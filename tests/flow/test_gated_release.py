@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -218,32 +217,33 @@ def alarm(lab: LabHandle, state: str) -> None:
     cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="test")
 
 
-SHUT: dict[str, tuple[str, Callable[..., None], str, str]] = {
-    "calendars": ("changes", calendar, "DEFAULT_CLOSED", "DEFAULT_OPEN"),
-    "alarms": ("errors", alarm, "ALARM", "OK"),
-}
-
-
-@pytest.mark.parametrize("rule", SHUT)
 def test_calendars_and_alarms_are_asked_at_the_gate_and_again_at_the_opening(
-    lab: LabHandle, aws_environment: LabHandle, tmp_path: Path, rule: str
+    lab: LabHandle, aws_environment: LabHandle, tmp_path: Path
 ) -> None:
-    name, make, closed, opened = SHUT[rule]
-    policy = small(tmp_path / "evidence", gate={"approval": "never", rule: name})
+    policy = small(tmp_path / "evidence", gate={"approval": "never", "calendars": "changes", "alarms": "errors"})
     prepare(lab, policy)
     soaked(lab, policy)
     run = prod_run(lab, policy)
     manifest(run, [HERE])
-    missing = gate(run, [HERE])
-    assert (missing["verdict"], missing["why"][0].partition(":")[0]) == ("closed", rule)
-    make(lab, closed)
-    assert gate(run, [HERE])["why"][0].startswith(f"{rule}: ")
-    make(lab, opened)
+
+    def closed_by() -> list[str]:
+        return [why.partition(":")[0] for why in gate(run, [HERE])["why"]]
+
+    assert closed_by() == ["calendars", "alarms"], "what is missing closes"
+    calendar(lab, "DEFAULT_CLOSED")
+    alarm(lab, "ALARM")
+    assert closed_by() == ["calendars", "alarms"]
+    calendar(lab, "DEFAULT_OPEN")
+    assert closed_by() == ["alarms"]
+    alarm(lab, "OK")
     assert gate(run, [HERE])["verdict"] == "open"
     with run.connect(HERE) as connection:
         assert allowed_now(run, connection) is None
-        make(lab, closed)
-        assert str(allowed_now(run, connection)).startswith(f"{rule}: ")
+        calendar(lab, "DEFAULT_CLOSED")
+        assert str(allowed_now(run, connection)).startswith("calendars: ")
+        calendar(lab, "DEFAULT_OPEN")
+        alarm(lab, "ALARM")
+        assert str(allowed_now(run, connection)).startswith("alarms: ")
 
 
 def test_an_approval_that_is_needed_is_waited_for_and_the_requesters_own_is_none(
@@ -262,6 +262,25 @@ def test_an_approval_that_is_needed_is_waited_for_and_the_requesters_own_is_none
         record_approval(run, "reject", "bob")
         assert allowed_now(run, connection) == "not approved by bob"
         record_approval(run, "approve", "bob")
+        assert allowed_now(run, connection) is None
+
+
+def test_reboots_of_production_need_no_gate_but_an_approval_and_what_the_gate_looks_at_last(
+    aws_environment: LabHandle, tmp_path: Path
+) -> None:
+    lab = aws_environment
+    policy = small(tmp_path / "evidence", gate={"approval": "never", "calendars": "changes"})
+    prepare(lab, policy)
+    lab.advance_to(at(30))
+    run = prod_run(lab, policy, by="ann", only_reboots=True)
+    assert not_admissible(run) == {}
+    with run.connect(HERE) as connection:
+        assert allowed_now(run, connection) == "nobody has approved it"
+        record_approval(run, "approve", "bob")
+        assert str(allowed_now(run, connection)).startswith("calendars: changes is nowhere")
+        calendar(lab, "DEFAULT_CLOSED")
+        assert str(allowed_now(run, connection)).startswith("calendars: CLOSED")
+        calendar(lab, "DEFAULT_OPEN")
         assert allowed_now(run, connection) is None
 
 

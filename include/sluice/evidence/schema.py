@@ -289,7 +289,7 @@ RELEASES = Table(
         *OF_RELEASE,
         Column("dag_id", WORD, "Airflow's DAG."),
         Column("run_id", TEXT, "Airflow's run."),
-        Column("operation", WORD, "scan or install."),
+        Column("operation", WORD, "scan, install, or reboot where that was all."),
         Column("gated", TRUTH, "Whether it was of production, behind a gate."),
         Column("begun", MOMENT, "AWS's time when it was begun."),
         Column("reported", MOMENT, "AWS's time when it was reported."),

@@ -20,7 +20,7 @@ from sluice.core.release import waves
 from sluice.core.release.resolve import changed, without
 from sluice.core.release.terms import Expected, WavePart
 from sluice.evidence import tables
-from sluice.flow import backup
+from sluice.flow import backup, gate
 from sluice.flow.resolve import found_now, read_resolved
 from sluice.flow.run import Run
 
@@ -87,7 +87,7 @@ def _decided(run: Run, ready: Sequence[str]) -> dict[str, Any]:
     """The admitted set as the locations are now, in the policy's order."""
     if not ready:
         raise ReleaseError(f"{run.release.id}: expected locations to admit nodes of, found none")
-    excluded = backup.kept_out(run)
+    excluded = gate.not_admissible(run)
     places = [place for place in run.locations if place.key in ready]
     outcomes = in_each(run.connections, places, run.duty, lambda connection: _checked(run, connection, excluded))
     failed = {one.location.key: str(one.error) for one in outcomes if one.error is not None}

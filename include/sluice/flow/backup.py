@@ -6,7 +6,6 @@ is missing. The images themselves are what is known of them: a retry finds them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -96,11 +95,6 @@ def outcome(run: Run, connection: Connection) -> Standing | None:
     return None if record is None else _standing(run, connection, record, connection.now())
 
 
-def kept_out(run: Run) -> Mapping[str, tuple[str, str]]:
-    """Reason and detail of the nodes that the gate does not admit; none where no gate stands before the window."""
-    return gate.not_admissible(run) if run.gated else {}
-
-
 def rows(location: str, found: Standing) -> list[dict[str, Any]]:
     """Rows of the table `backups`; `location` is the confirmed account and Region."""
     without = found.without()
@@ -115,7 +109,7 @@ def rows(location: str, found: Standing) -> list[dict[str, Any]]:
 
 
 def _first(run: Run, connection: Connection) -> _Record:
-    nodes = core.wanted(resolve.read_resolved(run, connection), kept_out(run))
+    nodes = core.wanted(resolve.read_resolved(run, connection), gate.not_admissible(run))
     until = core.deadline(run.policy, run.window, run.release.occurrence)
     record = _Record(nodes, until, Pace(), {})
     _write(run, connection, record)

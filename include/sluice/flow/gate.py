@@ -9,6 +9,7 @@ from typing import Any
 
 from sluice.aws import alarms, calendars, halts, nodes, operations, recalls
 from sluice.aws.actual import read_actual
+from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core import ledger
 from sluice.core.calendar import gate_of
@@ -84,13 +85,20 @@ def allowed_now(run: Run, connection: Connection) -> str | None:
     mark = halts.mark_of(connection, bucket, run.release.id)
     if mark is not None:
         return mark
-    if not run.gated:
-        return "; ".join(objections(run.policy, run.window, run.asked, run.release.begun)) or None
-    return _undecided(run) or _changed(run, connection, bucket)
+    if run.gated:
+        return _undecided(run) or _changed(run, connection, bucket)
+    if refused := objections(run.policy, run.window, run.asked, run.release.begun):
+        return "; ".join(refused)
+    return _unapproved(run) or _changed(run, connection, bucket) if run.production else None
 
 
 def not_admissible(run: Run) -> dict[str, tuple[str, str]]:
-    """Nodes that the gate keeps out: reason and detail by node. Raises ReleaseError where it has not decided."""
+    """Nodes that the gate keeps out: reason and detail by node; none where no gate stands before the release.
+
+    Raises ReleaseError where it has not decided.
+    """
+    if not run.gated:
+        return {}
     decision = _recorded(run)
     if decision is None:
         raise ReleaseError(f"expected a decision on {run.release.id}, found none: run the step gate first")
@@ -110,10 +118,15 @@ def _undecided(run: Run) -> str | None:
         return "the gate has not decided"
     if decision.verdict != "open":
         return f"the gate is {decision.verdict}: {'; '.join(decision.why)}"
+    return _unapproved(run) if decision.needs_approval else None
+
+
+def _unapproved(run: Run) -> str | None:
+    """Who has not approved it."""
     answer: Mapping[str, Any] = run.recorded(APPROVAL) or {}
-    if decision.needs_approval and not _approves(answer.get("option")):
-        return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
-    return None
+    if _approves(answer.get("option")):
+        return None
+    return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
 
 
 def _approves(option: str | None) -> bool:
@@ -121,14 +134,13 @@ def _approves(option: str | None) -> bool:
 
 
 def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
-    """What has changed in a location since the gate decided."""
-    made = _manifest(run)
+    """What has changed in a location since the gate decided; what forbids reboots alone, which have no gate."""
     now = connection.now()
     known = gate_of(run.policy, run.window)
     resolved = [one for one in read_resolved(run, connection) if one.reason is None]
     kept_out = not_admissible(run)
     wanted = [one.node for one in resolved if one.node not in kept_out]
-    recalled = made.recalled(recalls.listed(connection, bucket))
+    recalled = _manifest(run).recalled(recalls.listed(connection, bucket)) if run.gated else ()
     facts = Facts(
         release=run.release.id,
         window=run.window.name,
@@ -142,20 +154,30 @@ def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
         online=len(set(nodes.online(connection, wanted))),
         running=len(wanted),
     )
-    return "; ".join(core.volatile(_as_at_the_gate(run, facts))) or None
+    return "; ".join(core.volatile(_as_elsewhere(run, facts, known, now))) or None
 
 
-def _as_at_the_gate(run: Run, facts: Facts) -> Facts:
-    """Without what this location has not and another one had when the gate decided."""
+def _as_elsewhere(run: Run, facts: Facts, known: Gate, now: datetime) -> Facts:
+    """Without the calendars and alarms that this location has not and another one has."""
+    if all(one.state != core.MISSING for one in (*facts.calendars, *facts.alarms)):
+        return facts
     decided = _recorded(run)
-    elsewhere = {
-        one.name for one in (*decided.facts.calendars, *decided.facts.alarms) if one.state != core.MISSING
-    } if decided else set()  # fmt: skip
+    asked = (*decided.facts.calendars, *decided.facts.alarms) if decided else _asked_everywhere(run, known, now)
+    elsewhere = {one.name for one in asked if one.state != core.MISSING}
 
-    def known(found: Sequence[Asking]) -> tuple[Asking, ...]:
+    def left(found: Sequence[Asking]) -> tuple[Asking, ...]:
         return tuple(one for one in found if one.state != core.MISSING or one.name not in elsewhere)
 
-    return replace(facts, calendars=known(facts.calendars), alarms=known(facts.alarms))
+    return replace(facts, calendars=left(facts.calendars), alarms=left(facts.alarms))
+
+
+def _asked_everywhere(run: Run, known: Gate, now: datetime) -> list[Asking]:
+    """Calendars and alarms in all of the run's locations that answer."""
+
+    def ask(connection: Connection) -> tuple[Asking, ...]:
+        return (*_calendars(connection, known, now), *_alarms(connection, known))
+
+    return [one for found in in_each(run.connections, run.locations, Duty.READER, ask) for one in found.value or ()]
 
 
 def _facts(run: Run, ready: Sequence[str]) -> Facts:
@@ -333,13 +355,15 @@ def _other_patchers(run: Run, connection: Connection, known: Gate) -> list[str] 
 
 
 def _released(run: Run) -> int:
-    """How many releases of the window have patched something."""
+    """How many releases of the window have patched something; reboots alone and retries are none."""
     done = 0
     for key in run.store.keys(f"releases/{run.window.name}-"):
         release, _, name = key.removeprefix("releases/").partition("/")
         if name == "outcome.json" and release != run.release.id:
             outcome = read_record(run.store, release, "outcome") or {}
-            done += outcome.get("outcome") in (Outcome.RELEASED, Outcome.PARTIAL) and _is_of(release, run.window.name)
+            counts = outcome.get("operation") == "install" and not outcome.get("retry_of")
+            patched = outcome.get("outcome") in (Outcome.RELEASED, Outcome.PARTIAL)
+            done += counts and patched and _is_of(release, run.window.name)
     return done
 
 

@@ -101,14 +101,14 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
     missed = Counter(str(one["reason"]) for one in told.of("missed") if one["reason"] not in LOST)
     return Facts(
         budget=run.window.waves.failure_budget,
-        operation=run.window.operation,
+        operation=run.operation,
         gated=run.gated,
         dry_run=run.asked.dry_run,
         halted=_halted(run),
         refused=refused,
         verdict=decision.get("verdict"),
         why=reasons(decision.get("verdict"), map(Rule.of_json, decision.get("rules", ()))),
-        needs_approval=bool(decision.get("needs_approval")),
+        needs_approval=bool(decision.get("needs_approval")) if run.gated else bool(approval),
         answer=approval.get("option"),
         by=approval.get("by"),
         expected=told.counts["expected"],
@@ -175,8 +175,9 @@ def _record(run: Run, verdict: Verdict, facts: Facts, at: datetime) -> dict[str,
     return {
         **verdict.as_json(),
         "at": at.isoformat(),
-        "operation": run.window.operation,
+        "operation": run.operation,
         "gated": run.gated,
+        "retry_of": run.asked.retry_of,
         "budget": facts.budget,
         "halted": facts.halted,
         "planned": {
@@ -192,7 +193,7 @@ def _row(run: Run, verdict: Verdict, facts: Facts, counts: Mapping[str, Any], at
     return {
         "dag_id": run.release.dag_id,
         "run_id": run.release.run_id,
-        "operation": run.window.operation,
+        "operation": run.operation,
         "gated": run.gated,
         "begun": run.release.begun,
         "reported": at,

@@ -33,14 +33,24 @@ class Run:
     @property
     def gated(self) -> bool:
         """Whether a manifest and a gate stand before it: it installs on production."""
-        return is_gated(self.policy, self.window)
+        return is_gated(self.policy, self.window) and not self.asked.only_reboots
+
+    @property
+    def production(self) -> bool:
+        """Whether it reaches production."""
+        return any(ring.production for ring in self.rings)
+
+    @property
+    def operation(self) -> str:
+        """What it is for: `scan`, `install` or `reboot`."""
+        return "reboot" if self.asked.only_reboots else self.window.operation
 
     @property
     def duty(self) -> Duty:
         """As whom windows are driven."""
         if not self.window.installs:
             return Duty.SCANNER
-        return Duty.PROD_INSTALLER if any(r.production for r in self.rings) else Duty.NONPROD_INSTALLER
+        return Duty.PROD_INSTALLER if self.production else Duty.NONPROD_INSTALLER
 
     @property
     def rings(self) -> tuple[Any, ...]:

@@ -52,6 +52,7 @@ class Facts:
     why: tuple[str, ...] = ()
     """What keeps the gate closed."""
     needs_approval: bool = False
+    """Whether a person had to agree: by the gate, or, where none stands before it, because one was asked."""
     answer: str | None = None
     """What a person chose; None: nobody did."""
     by: str | None = None
@@ -111,11 +112,10 @@ def _halted(facts: Facts) -> Verdict | None:
 
 
 def _held(facts: Facts) -> Verdict | None:
-    if not facts.gated or facts.verdict is None:
-        return None
     if facts.verdict == "closed":
         return Verdict(Outcome.HELD.value, ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
-    if facts.verdict == "open" and facts.needs_approval and facts.answer != APPROVE and facts.admitted is None:
+    asked = facts.needs_approval and (facts.verdict == "open" or not facts.gated)
+    if asked and facts.answer != APPROVE and facts.admitted is None:
         said = f"rejected by {facts.by}" if facts.by else "nobody approved it in time"
         return Verdict(Outcome.HELD.value, ok=True, line=said)
     return None

@@ -69,6 +69,8 @@ class Asked(Plain):
     """Patches without their soak: ids as AWS has them (KB5060531, openssl.x86_64)."""
     because: str | None = None
     """The reason of an expedite."""
+    only_reboots: bool = False
+    """Nothing is installed: the nodes for which a patch waits reboot, or all of them."""
     by: str | None = None
     """Who triggered it by hand, as Airflow knows them; None: the schedule."""
 
