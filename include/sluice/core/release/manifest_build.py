@@ -147,11 +147,26 @@ class _Product:
                 self._take(self._bare_waived(rows[0], waiver))
 
     def _named(self, word: str) -> Iterator[Sighted]:
-        """What nodes show now of a patch that is named."""
+        """The newest version of each patch that is named: of those that nodes are offered now.
+
+        Of one that no node is offered any more, while production's delay holds it back, of those that the rings
+        before have.
+        """
+        found: dict[str, list[Sighted]] = {}
         for row in self._current():
             if names(word, row.id, row.title):
+                found.setdefault(row.id, []).append(row)
+        for rows in found.values():
+            offered = [row for row in rows if row.shown in ("missing", "failed")]
+            candidates = offered or [row for row in rows if row.group not in self._groups]
+            if candidates:
                 self.found.add(word)
-                yield row
+                yield max(candidates, key=self._came)
+
+    def _came(self, row: Sighted) -> datetime:
+        """When the version of a row was first seen."""
+        key = self._key(row)
+        return min(one.at for one in self._rows if one.id == row.id and self._key(one) == key)
 
     def _current(self) -> Iterator[Sighted]:
         """What each node showed when it was last looked at."""
@@ -162,8 +177,15 @@ class _Product:
         return (row for row in self._rows if row.until >= looked[row.node] and row.shown is not None)
 
     def _take(self, item: Item) -> None:
-        """Put an item on the list, unless something speaks against it or it is there."""
+        """Put an item on the list, unless something speaks against it or it is there.
+
+        One that did not soak stands in place of the version that did: two of a package are no request.
+        """
         if item.key not in self.items and self._may(item):
+            if item.covered != "soak":
+                soaked = [key for key, one in self.items.items() if key.id == item.id and one.covered == "soak"]
+                for key in soaked:
+                    del self.items[key]
             self.items[item.key] = item
             self.struck.pop(item.key, None)
 
