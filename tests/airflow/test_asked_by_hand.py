@@ -47,7 +47,7 @@ def windows(name: str, **changes: Any) -> list[dict[str, Any]]:
 def test_an_expedite_is_installed_alone_before_its_soak_and_only_when_somebody_else_approves(
     world: Callable[..., World],
 ) -> None:
-    here = soaked(world(gate={"approval": "never"}), patched=at(29, 3))
+    here = soaked(world(gate={"approval": "never"}), day=29)
     here.to(at(30, 2))
     asked = {"occurrence": "2025-06-30T03:00:00Z", "expedite": [AGENT], "because": "it is exploited"}
     found = here.run("patch_install_prod_linux", asked, answer="Approve")

@@ -51,9 +51,9 @@ def world(
     return make
 
 
-def soaked(world: World, patched: datetime = at(17, 3)) -> World:
-    """Non-production was patched thirteen days ago, and everything was scanned this morning, the 30th."""
-    for window, when in ((NONPROD, patched), (SCAN, at(30, 0, 30))):
+def soaked(world: World, day: int = 17) -> World:
+    """Non-production was patched on a day of June, and everything was scanned this morning, the 30th."""
+    for window, when in ((NONPROD, at(day, 3)), (SCAN, at(30, 0, 30))):
         world.to(when - timedelta(minutes=20))
         run = run_of(world.policy, window, when, run_id=f"before-{window}")
         Drive(world.lab, run).release()

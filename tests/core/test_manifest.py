@@ -145,13 +145,13 @@ def test_an_expedite_requests_one_version_of_a_package_the_newest_that_nodes_are
         seen("prod1", 9, "MISSING", "2", until=30),
         seen("prod2", 2, "INSTALLED", "0", until=30),
     ]
-    assert titles(made(rows)) == [title("1")], "which has soaked"
-    assert titles(made(rows, expedite=("openssl",), by="ann", because="KEV")) == [title("2")]
+    assert requested(made(rows)) == [title("1")], "which has soaked"
+    assert requested(made(rows, expedite=("openssl",), by="ann", because="KEV")) == [title("2")]
 
 
 def test_an_expedite_requests_what_production_is_not_offered_yet_as_the_rings_before_have_it() -> None:
     rows = [seen("n1", 9, "INSTALLED", "2", until=30), seen("prod1", 2, "INSTALLED", "1", until=30)]
-    assert titles(made(rows, expedite=("openssl",), by="ann", because="KEV")) == [title("2")]
+    assert requested(made(rows, expedite=("openssl",), by="ann", because="KEV")) == [title("2")]
 
 
 def test_an_expedite_of_what_is_recalled_is_struck() -> None:
