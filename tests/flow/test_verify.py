@@ -158,6 +158,23 @@ def test_a_location_that_cannot_be_read_is_named_and_read_by_the_retry(lab: LabH
     assert report(run)["outcome"] == "released"
 
 
+def test_what_was_read_of_a_location_stays_when_it_cannot_be_read_once_more(lab: LabHandle, policy: Policy) -> None:
+    run = driven(lab, policy, SCAN, at(4, 1))
+    assert verify(run)["succeeded"] == 4
+    arrival = {"location": HERE, "node": "i-1", "product": "AMAZON_LINUX_2023", "id": "a.x86_64", "title": "a.x86_64:1"}
+    tables.write(run.store, "arrivals", run.release, "all", [{**arrival, "cause": "dependency", "detail": "of b"}])
+    before = content(run.store)
+    lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", operation="ListCommandInvocations"))
+    told = verify(run)
+    assert (told["succeeded"], told["missed"], list(told["unread"])) == (4, 0, [HERE])
+    after = content(run.store)
+    assert {key: after[key] for key in before if "verified" not in key} == {
+        key: one for key, one in before.items() if "verified" not in key
+    }
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("partial", False), "that it could not be read is told all the same"
+
+
 def test_a_node_that_was_stopped_is_a_number_with_a_reason_and_no_failure(lab: LabHandle, policy: Policy) -> None:
     node = next(one for one in lab.location().nodes.values() if one.name == "web-prod-01")
     lab.client("ec2").stop_instances(InstanceIds=[node.node_id])

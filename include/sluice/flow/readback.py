@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -46,6 +46,13 @@ class Chunk:
     """What each node's last patch run reported by name."""
 
 
+def chunked(expected: Iterable[Expected]) -> Iterator[tuple[int, list[Expected]]]:
+    """The nodes in the order of their ids, some at a time, counted from 1: in every retry the same."""
+    nodes = sorted(expected, key=lambda one: one.node)
+    for number, start in enumerate(range(0, len(nodes), NODES_AT_ONCE), start=1):
+        yield number, nodes[start : start + NODES_AT_ONCE]
+
+
 class Readback:
     """One location of a release."""
 
@@ -58,9 +65,8 @@ class Readback:
 
     def chunks(self, stops: Mapping[int, str], unopened: str) -> Iterator[Chunk]:
         """All nodes that were expected here; `stops` and `unopened` say why waves were not opened."""
-        nodes = sorted(self.expected, key=lambda one: one.node)
-        for number, start in enumerate(range(0, len(nodes), NODES_AT_ONCE), start=1):
-            place = self._place(nodes[start : start + NODES_AT_ONCE], stops, unopened)
+        for number, nodes in chunked(self.expected):
+            place = self._place(nodes, stops, unopened)
             yield Chunk(number, self._explained(verify(place)), place.rows)
 
     @kept

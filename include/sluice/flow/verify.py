@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from sluice.core.release.verify import Verified
 from sluice.core.window_record import MISSING, SUCCESS, WaveRecord
 from sluice.evidence import tables
 from sluice.flow.manifest import known_sightings, read_manifest
-from sluice.flow.readback import Chunk, Readback
+from sluice.flow.readback import Chunk, Readback, chunked
 from sluice.flow.run import Run, first_answer
 
 RECORD = "verified"
@@ -61,9 +61,9 @@ def verify(run: Run) -> dict[str, Any]:
     became = sum((one.became for one in found), Counter[str]())
     reasons = sum((one.reasons for one in found), Counter[str]())
     for key, why in unread.items():
-        lost = _lost(run, key, why)
-        became["missed"] += lost
-        reasons[Reason.LOCATION] += lost
+        rows = _lost(run, key, why)
+        became.update(one["result"] for one in rows)
+        reasons.update(one["reason"] for one in rows if one["result"] == "missed" and one["reason"])
     came, lacking = _arrivals(run, found, unread)
     told = {
         "nodes": became.total(),
@@ -225,24 +225,31 @@ def _invocations(back: Readback) -> Iterator[dict[str, Any]]:
             }
 
 
-def _lost(run: Run, key: str, why: str) -> int:
-    """Keep the nodes of a location that cannot be read as missed; how many are known."""
+def _lost(run: Run, key: str, why: str) -> list[dict[str, Any]]:
+    """The summaries of the known nodes of a location that cannot be read: missed, but for what was read before.
+
+    What an earlier try has kept of a node is the better evidence, and stays.
+    """
     admitted = (run.recorded("admitted") or {}).get("locations", {}).get(key)
     expected = [Expected.of_json(one) for one in admitted["expected"]] if admitted else []
     if not expected:
-        return 0
+        return []
     now = first_answer(run.connections, run.locations)
     waves = {node: part["wave"] for part in admitted["parts"] for _, nodes in part["slots"] for node in nodes}
-    rows = [
-        _summary(
-            run, Verified(one, "missed", waves.get(one.node), one.reason or Reason.LOCATION, one.detail or why), now
-        )
-        for one in sorted(expected, key=lambda one: one.node)
-    ]
-    for number, start in enumerate(range(0, len(rows), 500), start=1):
-        part = f"{expected[0].location}-{number:03}"
-        tables.write(run.store, "patch_summaries", run.release, part, rows[start : start + 500])
-    return len(rows)
+    columns = ("location", "node", "result", "reason")
+    kept = {one["node"]: one for one in tables.of_release(run.store, "patch_summaries", run.release, columns)}
+    found = []
+    for number, nodes in chunked(expected):
+        rows = [kept[one.node] for one in nodes if one.node in kept and kept[one.node]["reason"] != Reason.LOCATION]
+        if not rows:
+            missed = (
+                Verified(one, "missed", waves.get(one.node), one.reason or Reason.LOCATION, one.detail or why)
+                for one in nodes
+            )
+            rows = [_summary(run, one, now) for one in missed]
+            tables.write(run.store, "patch_summaries", run.release, f"{expected[0].location}-{number:03}", rows)
+        found += rows
+    return found
 
 
 # what arrived on production
@@ -264,7 +271,7 @@ def _arrivals(
     """What has come to production without a soak, and what was requested and came to no node."""
     found = [one for place in read for one in place.found]
     if not found:
-        tables.write(run.store, "arrivals", run.release, "all", [])
+        _keep_arrivals(run, (), unread)
         return (), ()
     began = min((record.started for place in read for record in place.records if record.started), default=None)
     at = max(one.at for one in found)
@@ -283,9 +290,19 @@ def _arrivals(
         began=began if run.window.installs else None,
         issued=_issued(run, found, unread),
     )
-    rows = [{**one.as_json(), "installed": one.installed, "cause": str(one.cause)} for one in came]
-    tables.write(run.store, "arrivals", run.release, "all", rows)
+    _keep_arrivals(run, came, unread)
     return came, arrivals.unanswered(manifest, found) if manifest else ()
+
+
+def _keep_arrivals(run: Run, came: Sequence[Arrival], unread: Mapping[str, str]) -> None:
+    """Keep what came, and what an earlier try found in a location that cannot be read now."""
+    places = (run.recorded("admitted") or {}).get("locations", {})
+    lost = {places[key]["confirmed"] for key in unread if key in places}
+    columns = [field.name for field in fields(Arrival)]
+    before = tables.of_release(run.store, "arrivals", run.release, columns) if lost else []
+    rows = [{**one.as_json(), "installed": one.installed, "cause": str(one.cause)} for one in came]
+    rows += [{name: one[name] for name in columns} for one in before if one["location"] in lost]
+    tables.write(run.store, "arrivals", run.release, "all", rows)
 
 
 def _issued(run: Run, found: Sequence[Sighted], unread: Mapping[str, str]) -> dict[str, datetime]:
