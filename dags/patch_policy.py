@@ -1,8 +1,9 @@
 """Policy: plan, approval, apply.
 
 **Purpose.** Every day the policy is compared with what is in AWS, in each target location: baselines, patch groups,
-maintenance windows. What differs is drift, and is reported. Triggered with `apply`, a run makes AWS as the policy
-says once a person has approved the plan. It is `python -m sluice plan` and `python -m sluice apply`.
+maintenance windows. What differs is drift, and is reported, and so is a window that no release was begun for.
+Triggered with `apply`, a run makes AWS as the policy says once a person has approved the plan. It is
+`python -m sluice plan` and `python -m sluice apply`.
 
 **Owner.** Whoever owns the policy's files.
 
@@ -23,6 +24,8 @@ says once a person has approved the plan. It is `python -m sluice plan` and `pyt
 - `approve` failed: the approval does not count, as it came from the requester, or not from an approver. Trigger again.
 - `apply` failed: it stops where it is, and nothing can fire. Trigger again: the next plan goes on from there. It
   never goes on by itself, since an approval is one of the plan that was shown and of no other.
+- `supervise` names windows of the last three days that no release was begun for, which no deadline would tell: look
+  whether their DAG is paused, and since when Airflow did not run.
 - Not finished in time (the policy's hours for an approval, and its margin): whom `notify` names is told. See which
   task waits; a plan that takes longer than minutes has a location that hardly answers.
 - Marking a run failed stops nothing in AWS that has begun.
@@ -93,6 +96,6 @@ with DAG(
     waits = PolicyNotifier("Sluice policy: an approval is waited for", "The plans are in the logs of run {{ run_id }}.")
     approve = PolicyApproval(task_id="approve", subject="Apply the policy to AWS?", body=TO_APPROVE, notifiers=[waits])
     applied = policy.apply.override(retries=0).expand(planned=to_approve)
-    report = policy.report(locations, plans, applied)
+    report = policy.report(locations, plans, applied, policy.supervise())
 
     to_approve >> approve >> applied >> report

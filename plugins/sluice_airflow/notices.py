@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 SUBJECT = 100
 """Characters of a subject that SNS takes."""
 SLACK = "https://hooks.slack.com/services"
+LOOPBACK = ("http://127.0.0.1:", "http://localhost:")
+"""Where no TLS is needed: a relay on the same machine."""
 SECONDS = 10
 """How long an answer of Slack's is waited for."""
 
@@ -66,10 +68,18 @@ def _slack(notify: Notify, subject: str, text: str) -> None:
     secret = str(connection.password or "")
     host = (connection.host or SLACK).rstrip("/")
     url = secret if "://" in secret else f"{host}/{secret.lstrip('/')}"
-    if not url.startswith(("https://", "http://")):
+    if not url.startswith(("https://", *LOOPBACK)):
         raise ValueError(f"expected a host with https:// in the connection {notify.slack_connection}, found none")
-    body = json.dumps({"text": f"*{subject}*\n{text}"}).encode()
+    body = json.dumps({"text": f"*{_plain(subject)}*\n{_plain(text)}"}).encode()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, body, headers)  # noqa: S310  # the scheme was looked at above
     with urllib.request.urlopen(request, timeout=SECONDS):  # noqa: S310  # the scheme was looked at above
         pass
+
+
+def _plain(text: str) -> str:
+    """Text that Slack shows as it is: a link or a mention in a reason would be one of Sluice's.
+
+    Slack: "Formatting text for app surfaces", escaping.
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -103,11 +103,26 @@ def apply(planned: Planned, params: Parameters | None = None) -> dict[str, Any]:
     return {"location": planned["location"], "steps": outcome.value}
 
 
+@task
+def supervise(params: Parameters | None = None) -> list[str]:
+    """Look for windows of the last days that no release was begun for: a run that was never made has no deadline."""
+    from sluice.flow.supervise import never_begun
+    from sluice_airflow.aws import connections
+    from sluice_airflow.failures import told
+
+    policy = policy_of(params)
+    with told():
+        found = list(never_begun(policy, connections(policy)))
+    print("\n".join(found) or "every window of the last days has a release")
+    return found
+
+
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def report(
     keys: Sequence[str] | None,
     planned: Iterable[Planned] | None,
     applied: Iterable[Mapping[str, Any]] | None,
+    never_begun: Sequence[str] | None = None,
     params: Parameters | None = None,
 ) -> None:
     """Say what came of it: in the log, as XCom, in the run's note and to whom the policy notifies.
@@ -117,6 +132,7 @@ def report(
     from sluice_airflow.notices import send
 
     context = get_current_context()
+    unmade = list(never_begun or ())
     result = outcome_of(
         list(keys or ()),
         list(planned or ()),
@@ -124,12 +140,13 @@ def report(
         wanted=bool((params or {}).get("apply")),
         answer=(context["ti"].xcom_pull(task_ids="approve", key=ANSWER) or {}).get("option"),
     )
-    text = "\n".join([f"Policy: {result['outcome']}", *result["lines"]])
+    text = "\n".join([f"Policy: {result['outcome']}", *result["lines"], *unmade])
     print(text)
-    context["ti"].xcom_push(key="report", value=result)
+    context["ti"].xcom_push(key="report", value={**result, "never_begun": unmade})
     context["ti"].xcom_push(key=NOTE, value=text)
-    if result["outcome"] != "in sync" and keys:
-        send(policy_of(params), f"Sluice policy: {result['outcome']}", text)
+    if (result["outcome"] != "in sync" or unmade) and keys:
+        subject = f"{result['outcome']}{f', {len(unmade)} windows without a release' if unmade else ''}"
+        send(policy_of(params), f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)
 

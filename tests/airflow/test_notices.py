@@ -114,7 +114,17 @@ def test_slack_is_told_by_the_webhook_of_the_connection(
     secret = {"password": f"{address}/T0/B0/x"} if whole else {"host": address, "password": "T0/B0/x"}
     connection(monkeypatch, "slack_patching", conn_type="slackwebhook", **secret)
     assert send(policy(slack_connection="slack_patching"), SUBJECT, TEXT) == ["slack"]
-    assert webhook.posts == [("/services/T0/B0/x", {"text": f"*{SUBJECT}*\n{TEXT}"})]
+    shown = TEXT.replace("<", "&lt;").replace(">", "&gt;")  # else a reason could be a link, or call everybody
+    assert webhook.posts == [("/services/T0/B0/x", {"text": f"*{SUBJECT}*\n{shown}"})]
+
+
+def test_a_webhook_without_tls_is_told_nothing_but_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection(monkeypatch, "slack_patching", conn_type="slackwebhook", password="http://example.com/sEcReT")
+    assert send(policy(slack_connection="slack_patching"), SUBJECT, TEXT) == []
+    assert "expected a host with https://" in caplog.text
+    assert "sEcReT" not in caplog.text
 
 
 def test_email_goes_through_the_smtp_connection(monkeypatch: pytest.MonkeyPatch, mail: Mail) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,10 @@ from dag_runs import REQUESTER, Run, read_dags, run_dag
 
 from lab.faults import FaultRule
 from lab.testing import LabHandle
+from sluice.aws.session import Connections
+from sluice.core.release.terms import Asked
+from sluice.files import read_policy
+from sluice.flow.run import begin
 
 POLICY = {
     "version": 1,
@@ -48,7 +52,7 @@ POLICY = {
 @pytest.fixture
 def policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "policy.yaml"
-    file.write_text(yaml.safe_dump(POLICY), "utf-8")
+    file.write_text(yaml.safe_dump({**POLICY, "evidence": {"folder": str(tmp_path / "evidence")}}), "utf-8")
     monkeypatch.setenv("SLUICE_POLICY", str(file))
     return file
 
@@ -97,8 +101,14 @@ def test_what_somebody_else_approves_is_applied_and_then_in_sync(lab: LabHandle,
     assert found.report["changes"] == 0
     assert windows(lab) == AT_REST
 
+    begin(read_policy().policy, Connections.of(read_policy().policy), "install-nonprod", dag_id="d", run_id="r",
+          asked=Asked(occurrence=datetime(2025, 6, 2, 3, tzinfo=UTC)), planned=None)  # fmt: skip
+    lab.advance_to(datetime(2025, 6, 4, 0, 30, tzinfo=UTC))
     again: Run = run()
     assert (again.state, again.report["outcome"]) == ("success", "in sync")
+    (unmade,) = again.report["never_begun"]
+    assert unmade.startswith("install-nonprod: no release of Tue 2025-06-03 03:00 UTC was begun")
+    assert unmade in str(again.note)
 
 
 def test_a_rejection_applies_nothing_and_is_reported(lab: LabHandle, run: Any) -> None:

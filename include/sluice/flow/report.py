@@ -123,6 +123,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         missed=missed,
         openings=_openings(told.executions),
         arrivals=len(told.arrivals),
+        overdue=_overdue(told.manifest or {}),
     )
 
 
@@ -135,6 +136,13 @@ def _refused(run: Run, preflight: Mapping[str, Any]) -> dict[str, str]:
             if key not in admitted["locations"]:
                 refused[key] = admitted["failed"].get(key, "a step before the admission failed there; see its log")
     return refused
+
+
+def _overdue(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the manifest had to leave out for too long, and what it waits for."""
+    return tuple(
+        f"{one['title'] or one['id']} ({one['status']})" for one in manifest.get("waits", ()) if one["overdue"]
+    )
 
 
 def _halted(run: Run) -> str | None:

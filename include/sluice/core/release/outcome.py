@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluice.core.release.terms import Outcome, Plain, Reason
 
@@ -19,6 +19,9 @@ APPROVE = "Approve"
 
 OPENED = ("done", "failed", "waiting")
 """Where an execution stands that was opened, or that nobody knows of."""
+
+SHOWN_AT_MOST = 5
+"""Patches that a line names."""
 
 MEANT = {Reason.STOPPED, Reason.EXCEPTED, Reason.NO_TWIN, Reason.NOTHING, Reason.GONE}
 """Reasons for which somebody meant that a node is not reached, or the gate decided it: nobody has to look."""
@@ -77,6 +80,8 @@ class Facts:
     """Of what the release is for: installs or scans, or reboots where there are no others."""
     arrivals: int = 0
     """Versions on production that had not soaked."""
+    overdue: tuple[str, ...] = ()
+    """Patches that wait for longer than the ring allows, or for a reboot that no release may bring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +96,10 @@ class Verdict(Plain):
 
 
 def judge(facts: Facts) -> Verdict:
-    """The outcome."""
-    for ask in (_halted, _held, _nothing, _unfinished, _never_opened):
-        if found := ask(facts):
-            return found
-    return _released(facts)
+    """The outcome; its line says too what waits for too long, so that nothing starves in silence."""
+    asked = (_halted, _held, _nothing, _unfinished, _never_opened, _released)
+    found = next(verdict for ask in asked if (verdict := ask(facts)))
+    return replace(found, line=f"{found.line}{_waiting(facts)}")
 
 
 def bad(facts: Facts) -> tuple[int, int]:
@@ -209,6 +213,14 @@ def _missed(facts: Facts) -> str:
     if not found:
         return ""
     return f"; missed {found.total()}: {', '.join(f'{number} {reason}' for reason, number in found.most_common())}"
+
+
+def _waiting(facts: Facts) -> str:
+    if not facts.overdue:
+        return ""
+    more = len(facts.overdue) - SHOWN_AT_MOST
+    shown = ", ".join(facts.overdue[:SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    return f"; {len(facts.overdue)} waiting too long: {shown}"
 
 
 def _because(facts: Facts) -> str:
