@@ -82,8 +82,9 @@ class InProcessAirflow:
             time.sleep(LOOK_SECONDS)
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any], run_after: datetime) -> None:
-        """Begin a run in a process of its own."""
-        folder = self.home / "runs" / f"{dag_id}@{run_id}"
+        """Begin a run in a process of its own; one of the same id anew, from its first task."""
+        again = self._runs.get((dag_id, run_id))
+        folder = again.with_name(f"{again.name}~") if again else self.home / "runs" / f"{dag_id}@{run_id}"
         folder.mkdir(parents=True)
         self._runs[dag_id, run_id] = folder
         request = {"dag_id": dag_id, "run_id": run_id, "conf": dict(conf), "run_after": run_after.isoformat()}
