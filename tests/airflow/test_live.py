@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from flow_world import SCAN, at
+from listeners import Mail, Webhook, connection, served
 from release_world import FIRST, FLEET, SECOND, World, world_of
 from test_releases import executions
 
@@ -22,6 +23,7 @@ from lab.testing import LabHandle
 
 PATIENCE = 120.0
 DAG, RUN = "patch_scan", "by_hand"
+LATE = f"Sluice {DAG}: not finished in time"
 
 
 @pytest.fixture
@@ -30,16 +32,37 @@ def lab_fleet() -> str:
 
 
 @pytest.fixture
-def world(aws_environment: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    topic = aws_environment.client("sns").create_topic(Name="patching")["TopicArn"]
-    return world_of(aws_environment, tmp_path, monkeypatch.setenv, notify={"sns_topic": topic})
+def webhook() -> Iterator[Webhook]:
+    yield from served(Webhook())
+
+
+@pytest.fixture
+def mail() -> Iterator[Mail]:
+    yield from served(Mail())
+
+
+@pytest.fixture
+def world(
+    aws_environment: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, webhook: Webhook, mail: Mail
+) -> World:
+    address = f"http://127.0.0.1:{webhook.server_port}/services/T0/B0/x"
+    connection(monkeypatch, "slack_patching", conn_type="slackwebhook", password=address)
+    connection(monkeypatch, "mail_patching", **mail.connection)
+    notify = {
+        "sns_topic": aws_environment.client("sns").create_topic(Name="patching")["TopicArn"],
+        "slack_connection": "slack_patching",
+        "email_connection": "mail_patching",
+        "email_to": "patching@example.com",
+    }
+    return world_of(aws_environment, tmp_path, monkeypatch.setenv, notify=notify)
 
 
 @pytest.fixture
 def parts(world: World, tmp_path: Path) -> Iterator[AirflowParts]:
     aws = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    connections = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_")}
     processes = Processes(tmp_path / "processes")
-    found = AirflowParts(tmp_path / "airflow", task_environment(aws, world.file), processes)
+    found = AirflowParts(tmp_path / "airflow", task_environment(aws, world.file), processes, settings=connections)
     try:
         found.start()
         yield found
@@ -70,6 +93,21 @@ def states(api: AirflowApi) -> dict[str, set[str]]:
     return found
 
 
+CLEAR = {
+    "dry_run": False,
+    "dag_run_id": RUN,
+    "task_ids": ["wave_1.scan"],
+    "include_downstream": True,
+    "only_failed": False,
+    "reset_dag_runs": True,
+}
+"""As a click on Clear: the wave, and what is behind it."""
+
+
+def tries(api: AirflowApi, task: str) -> int:
+    return max(one.attempt for one in api.tasks(DAG, RUN) if one.task_id == task)
+
+
 def pass_the_deadline(parts: AirflowParts) -> None:
     """As if the hours until then had gone by: Airflow's scheduler looks for deadlines whose time is past."""
     with closing(sqlite3.connect(parts.home / "airflow.db", timeout=60)) as database, database:
@@ -78,7 +116,7 @@ def pass_the_deadline(parts: AirflowParts) -> None:
 
 
 def test_a_scan_waits_in_the_triggerer_survives_its_restart_and_is_told_of_when_late(
-    world: World, parts: AirflowParts, api: AirflowApi
+    world: World, parts: AirflowParts, api: AirflowApi, webhook: Webhook, mail: Mail
 ) -> None:
     assert api.import_errors() == {}
     world.to(at(3, 0, 50))
@@ -100,6 +138,8 @@ def test_a_scan_waits_in_the_triggerer_survives_its_restart_and_is_told_of_when_
         "the deadline's notice went out",
         lambda: world.lab.server.calls.total(service="sns", operation="Publish") > published,
     )
+    until("Slack was told", lambda: any(LATE in post["text"] for _, post in webhook.posts))
+    until("a letter came", lambda: f"Subject: {LATE}" in mail.lines)
 
     world.to(at(3, 1, 40))
     until("the run has ended", lambda: api.run(DAG, RUN).done)
@@ -109,3 +149,10 @@ def test_a_scan_waits_in_the_triggerer_survives_its_restart_and_is_told_of_when_
     note = api.ask("GET", f"/api/v2/dags/{DAG}/dagRuns/{RUN}")["note"]
     assert note.startswith("released: ")
     assert "scan-daily-20250603T0100-" in note
+
+    api.ask("POST", f"/api/v2/dags/{DAG}/clearTaskInstances", CLEAR)
+    until("what was cleared has run again", lambda: states(api)["report"] == {"success"} and tries(api, "report") == 2)
+    assert states(api)["wave_1.scan"] == {"success"}
+    assert executions(world, SCAN) == {FIRST: ["SUCCESS"], SECOND: ["SUCCESS"]}, (
+        "a wave that is cleared runs no second time"
+    )
