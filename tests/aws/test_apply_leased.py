@@ -138,3 +138,17 @@ def test_where_leases_cannot_be_read_nothing_is_changed(lab: LabHandle, policy: 
     with pytest.raises(DeniedError):
         apply_plan(connect(longer), longer.deployment, found, operations_bucket=BUCKET)
     assert lab.server.calls.total(mutating=True) == 0
+
+
+def test_the_window_of_a_step_is_guarded_by_the_lease_of_the_window_that_it_serves(
+    lab: LabHandle, policy: Policy
+) -> None:
+    windows = [one.model_dump(exclude_unset=True) for one in policy.windows]
+    windows[1]["after"] = [{"automation": "Open-Ticket"}]
+    with_step = policy.model_validate({**policy.model_dump(exclude_unset=True, by_alias=True), "windows": windows})
+    leased(policy)
+    before = state(lab)
+    planned = plan(connect(with_step), with_step)
+    with pytest.raises(LeasedError, match="install-nonprod to be nobody's"):
+        apply_plan(connect(with_step), with_step.deployment, planned, operations_bucket=BUCKET)
+    assert state(lab) == before

@@ -42,6 +42,7 @@ from sluice.core.policy.objects import (
     part_of,
 )
 from sluice.core.policy.plan import Act, Found, Plan, Step
+from sluice.core.policy.window_steps import served
 
 Progress: TypeAlias = Callable[[Step], None]
 
@@ -79,11 +80,11 @@ def apply_plan(
 
 
 def _window_of(step: Step) -> str | None:
-    """The window that a step touches, by its name in the policy."""
+    """The window that a step touches, by its name in the policy: of a release's step the one that it serves."""
     if step.key.noun == WINDOW:
-        return step.key.name
+        return served(step.key.name)
     part = step.wanted or (step.found.object if step.found else None)
-    return part.window if isinstance(part, WindowTarget | WindowTask) else None
+    return served(part.window) if isinstance(part, WindowTarget | WindowTask) else None
 
 
 def _check_lease(connection: Connection, bucket: str | None, window: str, so: str) -> None:
@@ -133,8 +134,8 @@ class _Run:
     def window_id(self, window: str) -> str:
         return self.ids[Key(WINDOW, window)]
 
-    def target_id(self, wanted: WindowTask) -> str:
-        return self.ids[Key(TARGET, part_of(wanted.window, wanted.target))]
+    def target_id(self, wanted: WindowTask) -> str | None:
+        return None if not wanted.target else self.ids[Key(TARGET, part_of(wanted.window, wanted.target))]
 
     def baseline_id(self, name: str) -> str:
         return self.ids[Key(BASELINE, name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from sluice.core.window_objects import refusal
 
 TASKS = "arn:{partition}:ssm:{region}:{account}:windowtask/*"
 _OURS = ("Operation", "RebootOption")
+"""Parameters of the document that patches; of every other one they are parameters as any."""
 
 
 @calls("ssm:DescribeMaintenanceWindowTasks", resources=WINDOWS)
@@ -35,9 +37,13 @@ def read(connection: Connection, window_id: str, task_id: str, window: str) -> W
 
 @calls("ssm:RegisterTaskWithMaintenanceWindow", resources=WINDOWS, when="owned")
 @calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
-def register(connection: Connection, window_id: str, target_id: str, wanted: WindowTask) -> str:
-    """Register a task, which scans: what changes nodes is put on a task that is there. Its id."""
-    _allow(None, wanted)
+def register(connection: Connection, window_id: str, target_id: str | None, wanted: WindowTask) -> str:
+    """Register a task, which scans: what changes nodes is put on a task that is there. Its id.
+
+    An automation or a function has no target, and a window of its own, which is what keeps it from running.
+    """
+    if wanted.target or wanted.task_type not in _TARGETLESS:
+        _allow(None, wanted)
     answer = connection.need(
         "ssm",
         "RegisterTaskWithMaintenanceWindow",
@@ -56,7 +62,7 @@ def update(
     connection: Connection,
     window_id: str,
     task_id: str,
-    target_id: str,
+    target_id: str | None,
     wanted: WindowTask,
     policy: Policy | None = None,
 ) -> None:
@@ -65,7 +71,8 @@ def update(
     What changes nodes needs the policy that allows it, whoever asks: raises ReleaseError for an Install on a window
     of production without a manifest, and for any in `mode: observe`.
     """
-    _allow(policy, wanted)
+    if policy is not None or wanted.target or wanted.task_type not in _TARGETLESS:
+        _allow(policy, wanted)  # a release changes no task without a target
     connection.call(
         "ssm",
         "UpdateMaintenanceWindowTask",
@@ -90,7 +97,25 @@ def _allow(policy: Policy | None, wanted: WindowTask) -> None:
         raise ReleaseError(f"window {wanted.window}, task {wanted.name} was not changed: {why}")
 
 
-def _members(wanted: WindowTask, target_id: str) -> dict[str, Any]:
+def _members(wanted: WindowTask, target_id: str | None) -> dict[str, Any]:
+    """Everything of a task. AWS refuses MaxConcurrency and MaxErrors where there is no target."""
+    members: dict[str, Any] = {
+        "TaskArn": wanted.document,
+        "Name": wanted.name,
+        "Priority": wanted.priority,
+        "CutoffBehavior": wanted.cutoff_behavior,
+        "TaskInvocationParameters": _TARGETLESS.get(wanted.task_type, _command)(wanted),
+    }
+    if target_id is not None:
+        members |= {
+            "Targets": [{"Key": "WindowTargetIds", "Values": [target_id]}],
+            "MaxConcurrency": wanted.concurrency,
+            "MaxErrors": wanted.errors,
+        }
+    return {**members, "ServiceRoleArn": wanted.service_role} if wanted.service_role else members
+
+
+def _command(wanted: WindowTask) -> dict[str, Any]:
     command: dict[str, Any] = {
         "Parameters": {
             **{
@@ -106,31 +131,52 @@ def _members(wanted: WindowTask, target_id: str) -> dict[str, Any]:
         command |= {"OutputS3BucketName": wanted.log_bucket, "OutputS3KeyPrefix": wanted.log_prefix or ""}
     if wanted.service_role:
         command["ServiceRoleArn"] = wanted.service_role
-    members: dict[str, Any] = {
-        "Targets": [{"Key": "WindowTargetIds", "Values": [target_id]}],
-        "TaskArn": wanted.document,
-        "Name": wanted.name,
-        "Priority": wanted.priority,
-        "MaxConcurrency": wanted.concurrency,
-        "MaxErrors": wanted.errors,
-        "CutoffBehavior": wanted.cutoff_behavior,
-        "TaskInvocationParameters": {"RunCommand": command},
-    }
-    return {**members, "ServiceRoleArn": wanted.service_role} if wanted.service_role else members
+    return {"RunCommand": command}
+
+
+def _automation(wanted: WindowTask) -> dict[str, Any]:
+    parameters = {name: list(values) for name, values in wanted.other_parameters}
+    return {"Automation": {"Parameters": parameters} if parameters else {}}  # AWS refuses an empty one
+
+
+def _function(wanted: WindowTask) -> dict[str, Any]:
+    """With its parameters as one JSON object, of text, or of lists where there are several values."""
+    given = {name: values[0] if len(values) == 1 else list(values) for name, values in wanted.other_parameters}
+    return {"Lambda": {"Payload": json.dumps(given, sort_keys=True).encode()}}
+
+
+_TARGETLESS = {"AUTOMATION": _automation, "LAMBDA": _function}
+"""What a task without a target may run, and its TaskInvocationParameters."""
+
+
+def _parameters(given: Mapping[str, Any]) -> Mapping[str, list[str]]:
+    """A task's parameters, whatever its type; of a payload that is no JSON object, the payload."""
+    if "Lambda" not in given:
+        found = [one.get("Parameters", {}) for one in given.values()]
+        return dict(found[0]) if found else {}
+    payload = given["Lambda"].get("Payload", b"").decode(errors="replace")
+    try:
+        values: dict[str, Any] = json.loads(payload or "{}")
+        return {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+    except (ValueError, AttributeError):
+        return {"Payload": [payload]}
 
 
 def _task(answer: Mapping[str, Any], window: str) -> WindowTask:
-    command = answer.get("TaskInvocationParameters", {}).get("RunCommand", {})
-    parameters: Mapping[str, list[str]] = command.get("Parameters", {})
+    given = answer.get("TaskInvocationParameters", {})
+    command = given.get("RunCommand", {})
+    parameters = _parameters(given)
+    has_targets = bool(answer.get("Targets"))
+    ours = _OURS if answer["TaskArn"].rpartition("/")[2] == PATCH_DOCUMENT else ()
     return WindowTask(
         window=window,
         name=answer.get("Name", answer["WindowTaskId"]),
         target=", ".join(value for group in answer.get("Targets", ()) for value in group.get("Values", ())),
         document=answer["TaskArn"],
-        operation=", ".join(parameters.get("Operation", ())),
-        reboot_option=", ".join(parameters.get("RebootOption", ())),
-        concurrency=answer.get("MaxConcurrency", ""),
-        errors=answer.get("MaxErrors", ""),
+        operation=", ".join(parameters.get("Operation", ())) if ours else "",
+        reboot_option=", ".join(parameters.get("RebootOption", ())) if ours else "",
+        concurrency=answer.get("MaxConcurrency", "") if has_targets else "",  # AWS shows a 1 that says nothing
+        errors=answer.get("MaxErrors", "") if has_targets else "",
         cutoff_behavior=answer.get("CutoffBehavior", "CONTINUE_TASK"),
         service_role=answer.get("ServiceRoleArn"),
         log_bucket=command.get("OutputS3BucketName"),
@@ -139,6 +185,6 @@ def _task(answer: Mapping[str, Any], window: str) -> WindowTask:
         priority=answer["Priority"],
         timeout_seconds=command.get("TimeoutSeconds", 0),
         other_parameters=tuple(
-            (name, tuple(values)) for name, values in sorted(parameters.items()) if name not in _OURS
+            (name, tuple(values)) for name, values in sorted(parameters.items()) if name not in ours
         ),
     )

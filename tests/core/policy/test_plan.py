@@ -34,6 +34,12 @@ from sluice.core.policy.policy import Policy
 
 ACCOUNT, REGION = "111111111111", "eu-west-3"
 CRON = ["cron(0 1 ? * * *)", "cron(0 3 ? * MON *)"]
+STEPS: list[dict[str, Any]] = [
+    {"document": "Drain"},
+    {"automation": "Open-Ticket"},
+    {"automation": "Open-Ticket", "parameters": {"Queue": "patching"}},
+    {"function": "SSM-Tell"},
+]
 
 
 @st.composite
@@ -67,6 +73,7 @@ def policies(draw: st.DrawFn) -> Policy:
             "duration_hours": draw(st.integers(2, 3)),
             "concurrency": draw(st.sampled_from(["10%", "2"])),
             **({"trigger": "native"} if name == "scan-one" and draw(st.booleans()) else {}),
+            **({"before": draw(st.lists(st.sampled_from(STEPS), max_size=2))} if name == "install-one" else {}),
         }
         for name in draw(st.lists(st.sampled_from(["scan-one", "scan-two", "install-one"]), unique=True))
     ]
@@ -108,8 +115,8 @@ class Place:
         elif isinstance(thing, DefaultBaseline):
             ids[step.key] = self._add(step.key, replace(thing, baseline=ids[Key(BASELINE, thing.baseline)]))
         elif isinstance(thing, WindowTask):
-            target = ids[Key(TARGET, part_of(thing.window, thing.target))]
-            assert target in self.objects
+            target = ids[Key(TARGET, part_of(thing.window, thing.target))] if thing.target else ""
+            assert target in self.objects or thing.task_type != "RUN_COMMAND", "a command needs a target"
             ids[step.key] = self._add(step.key, replace(thing, target=target))
         elif isinstance(thing, MaintenanceWindow):
             born = replace(thing, schedule="at(2099-12-31T23:59:59)", enabled=True)

@@ -42,7 +42,8 @@ from sluice.core.policy.objects import (
     part_of,
 )
 from sluice.core.policy.policy import Policy
-from sluice.core.policy.slots import Slot, slots
+from sluice.core.policy.slots import Slot, groups_of, slots
+from sluice.core.policy.window_steps import WindowStep, own_window, steps
 from sluice.core.policy.windows import Window
 
 LONGEST_NAME = 128
@@ -64,6 +65,8 @@ def desired(policy: Policy, account: str, region: str) -> dict[Key, AWSObject]:
             found[registration_key(registration.group, registration.operating_system)] = registration
     for window in policy.windows:
         found |= _window_objects(policy, window, account, region)
+        for step in steps_apart(policy, window):
+            found |= _step_objects(policy, window, step, account, region)
     found.update(_extras(policy, account, region))
     return found
 
@@ -152,6 +155,49 @@ def _window_objects(policy: Policy, window: Window, account: str, region: str) -
     return found
 
 
+def steps_apart(policy: Policy, window: Window) -> tuple[WindowStep, ...]:
+    """The steps of a window that have a window of their own; none where the policy only observes."""
+    return tuple(step for step in steps(window) if not step.on_nodes and policy.mode == "release")
+
+
+def _step_objects(policy: Policy, window: Window, step: WindowStep, account: str, region: str) -> dict[Key, AWSObject]:
+    """The window of a step without nodes: opened by releases, and at rest as its window is."""
+    name = own_window(window.name, step)
+    return {
+        Key(WINDOW, name): MaintenanceWindow(
+            name=object_name(policy.deployment, name),
+            description=f"Sluice, deployment {policy.deployment}: {step.name} of {window.name}, opened by a release.",
+            schedule=window.schedule,
+            time_zone=window.time_zone,
+            duration_hours=window.duration_hours,
+            cutoff_hours=window.cutoff_hours,
+            enabled=False,
+            start_date=NOT_BEFORE,
+        ),
+        Key(TASK, part_of(name, step.name)): WindowTask(
+            window=name,
+            name=step.name,
+            target="",
+            document=step.what,
+            operation="",
+            reboot_option="",
+            concurrency="",
+            errors="",
+            cutoff_behavior=_cutoff_behavior(window),
+            service_role=service_role(policy, next(iter(groups_of(policy, window)), None), account, region),
+            log_bucket=None,
+            log_prefix=None,
+            task_type=step.task_type,
+            timeout_seconds=0,
+            other_parameters=step.parameters,
+        ),
+    }
+
+
+def _cutoff_behavior(window: Window) -> str:
+    return "CANCEL_TASK" if window.cutoff_behavior == "cancel" else "CONTINUE_TASK"
+
+
 def _target(policy: Policy, window: Window, slot: Slot) -> WindowTarget:
     scans_group = slot.group is not None and not window.installs
     return WindowTarget(
@@ -180,7 +226,7 @@ def _task(policy: Policy, window: Window, slot: Slot, account: str, region: str)
         reboot_option="NoReboot",
         concurrency=window.concurrency,
         errors=window.errors,
-        cutoff_behavior="CANCEL_TASK" if window.cutoff_behavior == "cancel" else "CONTINUE_TASK",
+        cutoff_behavior=_cutoff_behavior(window),
         service_role=service_role(policy, slot.group, account, region),
         log_bucket=bucket,
         log_prefix="/".join(part for part in (logs.prefix.strip("/"), window.name, slot.name) if part)

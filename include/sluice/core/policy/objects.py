@@ -134,12 +134,12 @@ class WindowTarget:
 
 @dataclass(frozen=True, slots=True)
 class WindowTask:
-    """The task of a slot at rest."""
+    """The task of a slot at rest, or of a step that has a window of its own."""
 
     window: str
     name: str
     target: str
-    """The name of its slot's target."""
+    """The name of its slot's target; empty: it has none, and runs on no node."""
     document: str
     operation: str
     reboot_option: str

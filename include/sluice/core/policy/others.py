@@ -22,6 +22,11 @@ PATCH_POLICY = "AWS-QuickSetup-PatchPolicy"
 """Beginning of the names of Quick Setup's patch policies, which bring baselines of their own."""
 
 
+def patches(document: str) -> bool:
+    """Whether a document, by name or ARN, is one of AWS's that patch."""
+    return _name(document).partition(":")[0] in PATCHING
+
+
 @dataclass(frozen=True, slots=True)
 class Other:
     """A window or an association that is not ours."""
@@ -38,7 +43,7 @@ class Other:
     @property
     def patches(self) -> bool:
         """Whether it patches by the groups' baselines."""
-        return any(_name(document) in PATCHING for document in self.documents)
+        return any(map(patches, self.documents))
 
     @property
     def is_patch_policy(self) -> bool:

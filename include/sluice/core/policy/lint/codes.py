@@ -40,6 +40,7 @@ def _question(code: str, title: str) -> Code:
 _ALL = (
     # names and references
     _firm("P103", "a name that AWS refuses"),
+    _firm("P104", "a window called as a step's own would be"),
     _question("P105", "a baseline that no patch group uses"),
     _question("P106", "a ring without patch groups"),
     _question("P108", "a window replaces one with which it shares no patch group"),
@@ -95,6 +96,7 @@ _ALL = (
     _error("P177", "windows that overlap on the same nodes"),
     _question("P178", "a time that daylight saving skips or doubles"),
     _question("P179", "Patch Tuesday against the production window"),
+    _firm("P180", "a step that patches"),
     _question("P181", "production in one wave"),
     _question("P182", "a canary that is a flock"),
     _error("P183", "waves that do not fit into the window"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain
 
 from sluice.core.policy.baselines import Baseline, Filters
+from sluice.core.policy.desired import steps_apart
 from sluice.core.policy.lint.runs import open_times
 from sluice.core.policy.lint.subject import Found, Subject
 from sluice.core.policy.slots import MAX_SLOTS, slots
@@ -34,12 +35,13 @@ def check(subject: Subject) -> Iterator[Found]:
             f"expected at most {BASELINES} baselines in an account and Region, found {len(policy.baselines)}: "
             "let groups share baselines, or have AWS raise the quota and waive this",
         )
-    if len(policy.windows) > WINDOWS:
+    windows = len(policy.windows) + sum(len(steps_apart(policy, window)) for window in policy.windows)
+    if windows > WINDOWS:
         yield Found(
             "P116",
-            ("windows", WINDOWS),
-            f"expected at most {WINDOWS} windows in an account and Region, found {len(policy.windows)}: "
-            "join windows, or split the locations into deployments",
+            ("windows", min(WINDOWS, len(policy.windows) - 1)),
+            f"expected at most {WINDOWS} windows in an account and Region, found {windows}, with those of automations"
+            " and functions: join windows, or split the locations into deployments",
         )
     for index, baseline in enumerate(policy.baselines):
         yield from _baseline(subject, index, baseline)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from sluice.core.policy.lint.subject import Found, Subject
+from sluice.core.policy.others import patches
+from sluice.core.policy.window_steps import is_reserved
 from sluice.core.policy.windows import Step, Window
 from sluice.core.yaml_text import Path
 
@@ -25,6 +27,7 @@ def check(subject: Subject) -> Iterator[Found]:
     """Every window."""
     for index, window in enumerate(subject.policy.windows):
         at: Path = ("windows", index)
+        yield from _name(window, at)
         yield from _steps(window, at)
         yield from _time_left(window, at)
         yield from _hours(window, at)
@@ -32,6 +35,16 @@ def check(subject: Subject) -> Iterator[Found]:
             yield from _idle_gate(subject, index, window)
             yield from _install(subject, index, window)
         yield from _replaced(subject, index, window)
+
+
+def _name(window: Window, at: Path) -> Iterator[Found]:
+    if is_reserved(window.name):
+        yield Found(
+            "P104",
+            (*at, "name"),
+            f"expected a name that does not end as those of steps' own windows do (-before-1, -after-2), found"
+            f" {window.name}: call it otherwise",
+        )
 
 
 def _steps(window: Window, at: Path) -> Iterator[Found]:
@@ -45,6 +58,13 @@ def _steps(window: Window, at: Path) -> Iterator[Found]:
                         "P103",
                         (*at, moment, number, kind),
                         f"expected {wanted}, found {name!r}: write it as AWS has it",
+                    )
+                if name and patches(name):
+                    yield Found(
+                        "P180",
+                        (*at, moment, number, kind),
+                        f"expected steps around the patching, found {name}, which patches past waves and gate: remove"
+                        " it, the window installs by itself",
                     )
 
 
