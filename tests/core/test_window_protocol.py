@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.core.policy.window_steps import StepName
 from sluice.core.release.terms import Kind
 from sluice.core.window_protocol import (
     Announce,
@@ -60,6 +61,11 @@ BEFORE = START - 30 * MINUTE
 
 def told(record: WaveRecord | None, seen: Seen, now: datetime = BEFORE, kind: Kind = "install") -> object:
     return decide(record, seen, now, TIMES, kind)
+
+
+def step(name: str = "before-1", *nodes: str) -> WaveRecord:
+    """A step of the policy that runs, on nodes or on none."""
+    return replace(RUNNING, wave=0, kind=StepName(name), slots=(("web", nodes),) if nodes else ())
 
 
 def test_it_opens_at_the_planned_start_or_as_soon_as_it_may() -> None:
@@ -223,6 +229,54 @@ def test_no_time_is_chosen_while_a_call_for_an_earlier_wave_may_still_open_the_w
     assert isinstance(waits, Wait)
     assert waits.until == quiet
     assert isinstance(told(None, Seen(quiet_from=quiet), START + TIMES.grace), Choose)
+
+
+def test_a_step_after_may_open_wherever_a_wave_could_and_is_late_when_the_cutoff_is_there() -> None:
+    last_wave = TIMES.end - 2 * HOUR
+    assert opening(TIMES, "install", last_wave) is None
+    assert opening(TIMES, StepName("before-1"), last_wave) is None
+    assert opening(TIMES, StepName("after-1"), last_wave + 30 * MINUTE) == Opening(last_wave + 35 * MINUTE, 2)
+    assert opening(TIMES, StepName("after-1"), TIMES.end - HOUR) is None
+
+
+@pytest.mark.parametrize(
+    ("nodes", "unsuccessful", "why"),
+    [
+        (("i-1", "i-2"), (), ""),
+        (("i-1", "i-2"), ("i-2",), "it did not succeed on 1 of 2 nodes: i-2"),
+        (("i-1",), (), "it did not succeed on 1 of 2 nodes: i-2"),
+    ],
+)
+def test_a_step_on_nodes_succeeds_where_it_did_on_each_of_them(
+    nodes: tuple[str, ...], unsuccessful: tuple[str, ...], why: str
+) -> None:
+    found = replace(ENDED, nodes=nodes, unsuccessful=unsuccessful, tasks=("SUCCESS",))
+    verdict = "failed" if why else "done"
+    assert told(step("before-1", "i-1", "i-2"), Seen("other", (found,)), START) == Close(verdict, why, found)
+
+
+@pytest.mark.parametrize("tasks", [("SUCCESS",), ("FAILED",), ("SUCCESS", "TIMED_OUT"), ()])
+def test_a_step_on_no_node_succeeds_by_its_task_whatever_the_execution_says(tasks: tuple[str, ...]) -> None:
+    found = replace(ENDED, ours=None, nodes=(), tasks=tasks)
+    move = told(step("after-2"), Seen("other", (found,)), START)
+    assert isinstance(move, Close)
+    assert move.verdict == ("done" if tasks == ("SUCCESS",) else "failed")
+
+
+def test_a_step_on_no_node_whose_window_sends_commands_is_cancelled() -> None:
+    found = replace(OURS, ours=False)
+    assert isinstance(told(step("before-1"), Seen("other", (found,)), START), Cancel)
+
+
+def test_a_step_that_runs_for_longer_than_the_policy_says_is_cancelled_and_a_wave_is_not() -> None:
+    running = replace(OURS, nodes=("i-1",))
+    limited = replace(TIMES, timeout=30 * MINUTE)
+    record = step("before-1", "i-1")
+    waiting = decide(record, Seen("other", (running,)), START + 29 * MINUTE, limited, record.kind)
+    assert isinstance(waiting, Wait)
+    cancelled = decide(record, Seen("other", (running,)), START + 30 * MINUTE, limited, record.kind)
+    assert cancelled == Cancel(running, "the execution e did not end within 30 minutes")
+    assert isinstance(told(RUNNING, Seen("other", (OURS,)), START + 3 * HOUR), Wait)
 
 
 def test_each_step_says_what_dying_behind_it_leaves() -> None:

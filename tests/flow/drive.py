@@ -14,6 +14,7 @@ from typing import Any
 
 from lab.testing import LabHandle
 from sluice.core.errors import ReleaseError
+from sluice.core.policy.window_steps import steps
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import count
 from sluice.flow import admit, backup, barrier, close, gate, manifest, preflight, report, resolve, verify, wave
@@ -68,7 +69,23 @@ class Drive:
         told["admit"] = admit.admit(run, ready)
 
     def waves(self) -> None:
-        """Every wave with its barrier; stops where a barrier does."""
+        """The steps before, every wave with its barrier, the steps after; stops where a barrier does."""
+        self.steps("before")
+        self._patch()
+        self.steps("after")
+
+    def steps(self, moment: str) -> None:
+        """The policy's steps in every location that has nodes, each behind the one before, as Airflow's task has it."""
+        admitted = self.told["admit"]["waves"]
+        for place in dict.fromkeys(one["location"] for parts in admitted for one in parts):
+            for step in steps(self.run.window):
+                if step.moment != moment:
+                    continue
+                found = self.told[f"{step.name}-{place}"] = self.wave(place, 0, step.name)
+                if found.state not in ("done", "skipped"):
+                    break
+
+    def _patch(self) -> None:
         for number in range(1, count(self.run.window) + 1):
             places = [one["location"] for one in self.told["admit"]["waves"][number - 1]]
             for kind in self.kinds:

@@ -247,8 +247,7 @@ def test_a_scan_reaches_groups_by_their_tag_and_asked_for_nodes_by_id(policy: Po
 def test_no_one_puts_an_ungated_install_on_production_or_any_where_only_is_observed(
     policy: Policy, lab: LabHandle, connection: Connection
 ) -> None:
-    window = next(one for one in policy.windows if one.name == PROD)
-    (task,) = at_rest(policy, window, connection.account, connection.region).tasks.values()
+    (task,) = at_rest(policy, PROD, connection.account, connection.region).tasks.values()
     install = replace(task, operation="Install")
     found = window_of(lab, PROD)
     (task_id,), (target_id,) = found.tasks, found.targets

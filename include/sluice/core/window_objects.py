@@ -1,7 +1,8 @@
-"""What a window is in AWS while it runs a wave: from what it is at rest, field by field. Pure.
+"""What a window is in AWS while it runs a wave or a step: from what it is at rest, field by field. Pure.
 
 Slots are fixed: a wave changes their tasks and targets and adds none. A slot without nodes in the wave stays at
-rest. What a scan window runs is never changed, only whom it reaches and when: the scanner may not touch tasks.
+rest. What a scan window runs is never changed, only whom it reaches and when: the scanner may not touch tasks. Nor is
+what the window of an automation or a function runs: it is what `apply` has put there.
 """
 
 from __future__ import annotations
@@ -19,20 +20,19 @@ from sluice.core.policy.objects import (
     CANNOT_FIRE,
     PATCH_DOCUMENT,
     RELEASE_TAG,
-    TARGET,
-    TASK,
     WINDOW,
     Key,
     MaintenanceWindow,
     WindowTarget,
     WindowTask,
-    part_of,
 )
+from sluice.core.policy.others import patches
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import Slot, slots
+from sluice.core.policy.window_steps import WindowStep, own_window, step_named, steps
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Asked, Kind, Release, WavePart
-from sluice.core.release.waves import target_of
+from sluice.core.release.waves import target_of, target_of_all
 from sluice.core.window_record import WaveRecord
 
 OVERRIDE = "InstallOverrideList"
@@ -48,14 +48,22 @@ class WindowObjects:
     targets: Mapping[str, WindowTarget]
 
 
-def at_rest(policy: Policy, window: Window, account: str, region: str) -> WindowObjects:
-    """A window as `apply` makes it."""
+def at_rest(policy: Policy, name: str, account: str, region: str) -> WindowObjects:
+    """A window of the policy, or of a step of it, as `apply` makes it; by its name."""
     objects = desired(policy, account, region)
-    names = [slot.name for slot in slots(policy, window)]
-    found = objects[Key(WINDOW, window.name)]
-    tasks = {name: objects[Key(TASK, part_of(window.name, name))] for name in names}
-    targets = {name: objects[Key(TARGET, part_of(window.name, name))] for name in names}
-    return WindowObjects(found, tasks, targets)  # type: ignore[arg-type]  # a key's noun is its object's class
+    tasks = [one for one in objects.values() if isinstance(one, WindowTask) and one.window == name]
+    targets = [one for one in objects.values() if isinstance(one, WindowTarget) and one.window == name]
+    return WindowObjects(
+        objects[Key(WINDOW, name)],  # type: ignore[arg-type]  # a key's noun is its object's class
+        {one.name: one for one in tasks},
+        {one.name: one for one in targets},
+    )
+
+
+def window_name(window: Window, kind: Kind) -> str:
+    """Which window an execution of a release is one of: the release's, or that of a step without nodes."""
+    step = step_named(window, kind)
+    return own_window(window.name, step) if step and not step.on_nodes else window.name
 
 
 def disarmed(window: MaintenanceWindow) -> MaintenanceWindow:
@@ -87,18 +95,29 @@ class Wave:
     """Where the manifest of each OS product is; empty without a gate."""
 
     def objects(self, rest: WindowObjects) -> WindowObjects:
-        """The window as the wave needs it, disarmed."""
+        """The window as the wave or the step needs it, disarmed."""
+        if self._step and not self._step.on_nodes:
+            return replace(rest, window=disarmed(rest.window))
         part = WavePart(self.release.id, self.record.wave, self.record.location, self.record.slots)
         nodes = dict(self.record.slots)
         tasks, targets = dict(rest.tasks), dict(rest.targets)
         for slot in slots(self.policy, self.window):
             if self._scans_group(slot):
                 continue  # which is what it does at rest
-            key, values = target_of(part, slot)
+            key, values = self._target(part, slot)
             targets[slot.name] = replace(rest.targets[slot.name], key=key, values=values)
             if self.window.installs and nodes.get(slot.name):
                 tasks[slot.name] = self._task(rest.tasks[slot.name], slot)
         return WindowObjects(disarmed(rest.window), tasks, targets)
+
+    def _target(self, part: WavePart, slot: Slot) -> tuple[str, tuple[str, ...]]:
+        if self._step is None:
+            return target_of(part, slot)
+        return target_of_all(self.window, self.release.id, slot, dict(part.slots).get(slot.name, ()))
+
+    @property
+    def _step(self) -> WindowStep | None:
+        return step_named(self.window, self.record.kind)
 
     def prefixes(self, objects: WindowObjects) -> frozenset[str] | None:
         """The log prefixes of the wave's own commands; None: the policy names no bucket for logs, so none is told."""
@@ -120,6 +139,15 @@ class Wave:
             parameters = (("When", (when,)),)
             return replace(
                 task, document=reboot_document.NAME, operation="", reboot_option="", other_parameters=parameters
+            )
+        if step := self._step:
+            return replace(
+                task,
+                document=step.what,
+                operation="",
+                reboot_option="",
+                timeout_seconds=60 * step.step.timeout_minutes,
+                other_parameters=step.parameters,
             )
         if kind != "install":
             return task
@@ -172,7 +200,17 @@ def refusal(policy: Policy, task: WindowTask) -> str | None:
         return f"expected an install window of the policy for {_shown(task)}, found {task.window}"
     if policy.mode == "observe":
         return f"{_shown(task)} on window {task.window}: the policy's mode is observe, so nothing may install or reboot"
-    return None if task.document == reboot_document.NAME else _install_refusal(policy, window, task)
+    if task.document == reboot_document.NAME or _is_a_step(window, task):
+        return None
+    return _install_refusal(policy, window, task)
+
+
+def _is_a_step(window: Window, task: WindowTask) -> bool:
+    """Whether it is what a step of the window runs on nodes, to the letter; what patches is none."""
+    if patches(task.document) or task.operation or task.reboot_option:
+        return False
+    wanted = (task.task_type, task.document, task.other_parameters)
+    return any((one.task_type, one.what, one.parameters) == wanted for one in steps(window) if one.on_nodes)
 
 
 def _install_refusal(policy: Policy, window: Window, task: WindowTask) -> str | None:
@@ -199,7 +237,7 @@ def is_stale(rest: WindowObjects, found: WindowObjects) -> bool:
     return (
         opened
         or once
-        or any(map(_changes_nodes, found.tasks.values()))
+        or any(_changes_nodes(task) and task != rest.tasks.get(name) for name, task in found.tasks.items())
         or any(_names_nodes(rest.targets.get(name), target) for name, target in found.targets.items())
     )
 

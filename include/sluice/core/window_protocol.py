@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
+from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Kind
 from sluice.core.window_record import Verdict, WaveRecord
 
@@ -53,6 +54,8 @@ class Times:
     """It opens at the latest then, by the policy; None: while it fits."""
     watched: bool = False
     """Whether AWS starts it on the window's own schedule, and the window is not touched."""
+    timeout: timedelta | None = None
+    """What still runs so long after it began has failed; None: it may run until AWS ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ class Execution:
     """Whether its commands are this wave's, by their log prefix; None: it has none yet, or none ever."""
     nodes: tuple[str, ...] = ()
     """Nodes that its commands were sent to."""
+    unsuccessful: tuple[str, ...] = ()
+    """Those on which they did not succeed, or not yet."""
+    tasks: tuple[str, ...] = ()
+    """Statuses of its tasks."""
 
 
 WindowState = Literal["prepared", "armed", "misarmed", "rest", "other"]
@@ -192,14 +199,15 @@ def opening(times: Times, kind: Kind, now: datetime) -> Opening | None:
     """When and for how long it opens, chosen now; None: it fits no more.
 
     An execution that changes nodes ends with the window: whole hours, rounded down, and at least the cutoff and one
-    more must be left. A scan changes nothing: it may end up to an hour later, and is late when the cutoff is there.
+    more must be left. A scan changes nothing: it may end up to an hour later, and is late when the cutoff is there. So
+    may a step after the waves: wherever a wave could open, what belongs behind it can.
     """
     at = max(times.start, _whole_minutes(now + times.lead))
     if times.latest is not None and at > times.latest:
         return None
     left = times.end - at
     hour = timedelta(hours=1)
-    hours = -(-left // hour) if scans(kind) else left // hour
+    hours = -(-left // hour) if scans(kind) or moment_of(kind) == "after" else left // hour
     return Opening(at, hours) if hours > times.cutoff_hours else None
 
 
@@ -226,7 +234,7 @@ def decide(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, k
     if record.step == "armed":
         return _open(record, seen, now, times)
     if record.step == "running":
-        return _running(record, seen, now)
+        return _running(record, seen, now, times)
     if record.step == "closing":
         return Finish(record.verdict, record.reason) if record.watched or seen.window == "rest" else Rest()
     return Done()
@@ -314,13 +322,16 @@ def _open(record: WaveRecord, seen: Seen, now: datetime, times: Times) -> Move:
     return Close("failed", f"no execution began within {minutes} minutes of {_clock(at)}: the window did not fire")
 
 
-def _running(record: WaveRecord, seen: Seen, now: datetime) -> Move:
+def _running(record: WaveRecord, seen: Seen, now: datetime, times: Times) -> Move:
     found = next((one for one in seen.executions if one.id == record.execution), None)
     if found is None:
         return Close("failed", f"AWS no longer knows the execution {record.execution}")
     if wrong := _not_the_waves(record, found):
         return _cancelled(found, wrong)
     if not found.final:
+        if times.timeout is not None and now >= found.start + times.timeout:
+            minutes = times.timeout // timedelta(minutes=1)
+            return Cancel(found, f"the execution {found.id} did not end within {minutes} minutes")
         return Wait(now, f"the execution {found.id} is {found.status}")
     return _ended(record, seen, found)
 
@@ -334,7 +345,20 @@ def _ended(record: WaveRecord, seen: Seen, found: Execution) -> Move:
         return Close("failed", f"AWS skipped the execution {found.id}: another one was running", found)
     if record.nodes and not found.nodes:
         return Close("failed", f"the execution {found.id} reached none of {len(record.nodes)} nodes", found)
+    if moment_of(record.kind) and (wrong := _step_failed(record, found)):
+        return Close("failed", wrong, found)
     return Close("done", "", found)
+
+
+def _step_failed(record: WaveRecord, found: Execution) -> str | None:
+    """Why a step has not succeeded; None: it has, on every node that it is for, or its task where it is for none."""
+    if record.nodes:
+        bad = sorted({*found.unsuccessful, *record.nodes} - (set(found.nodes) - set(found.unsuccessful)))
+        some = f"{', '.join(bad[:10])}{' and others' if len(bad) > 10 else ''}"
+        return f"it did not succeed on {len(bad)} of {len(record.nodes)} nodes: {some}" if bad else None
+    if set(found.tasks) == {"SUCCESS"}:
+        return None
+    return f"expected its task to end as SUCCESS, found {', '.join(found.tasks) or 'no task'}"
 
 
 def _cancelled(found: Execution, reason: str) -> Move:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 import polars as pl
 
+from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Kind, Plain
 from sluice.evidence import tables
 from sluice.evidence.sightings import sightings
@@ -62,6 +63,18 @@ def releases(store: Store, since: date, until: date, *, window: str | None = Non
     """
     found = tables.read(store, "releases", since, until, window=window).sort("occurrence", "release")
     return tuple(Reported.of_json(row) for row in found.to_dicts())
+
+
+def step_durations(store: Store, window: str, since: date, until: date) -> dict[str, float]:
+    """How long (seconds) the executions of a window's steps took that succeeded, at most, by the step's name."""
+    columns = ("kind", "state", "start", "end")
+    found: dict[str, float] = {}
+    for _, frame in tables.by_release(store, "window_executions", since, until, window=window, columns=columns):
+        for row in frame.filter(pl.col("state") == "done").drop_nulls(["start", "end"]).iter_rows(named=True):
+            if moment_of(row["kind"]):
+                seconds = (row["end"] - row["start"]).total_seconds()
+                found[row["kind"]] = max(seconds, found.get(row["kind"], 0.0))
+    return found
 
 
 def durations(store: Store, window: str, since: date, until: date, *, kind: Kind = "install") -> dict[str, Durations]:

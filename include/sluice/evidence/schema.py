@@ -73,7 +73,8 @@ _ROLE = Column("role", WORD, "Value of the tag that the policy names for roles."
 _RING = Column("ring", WORD, "The ring of the patch group, as the policy had it then.", optional=True)
 _SLOT = Column("slot", WORD, "Name of the slot that reaches it.", optional=True)
 _WAVE = Column("wave", WHOLE, "The wave, counted from 1.", optional=True)
-_KIND = Column("kind", WORD, "scan, install, reboot or rescan.")
+_OPENED = Column("wave", WHOLE, "The wave, counted from 1; 0: a step of the policy, around them.")
+_KIND = Column("kind", WORD, "scan, install, reboot or rescan; before-1, after-2 and so on: a step of the policy.")
 _REASON = Column("reason", WORD, "Why it is not reached; empty where it is.", optional=True)
 _DETAIL = Column("detail", TEXT, "More about the reason.", optional=True)
 _READ = Column("read", MOMENT, "When AWS was asked, by AWS's clock.")
@@ -179,7 +180,7 @@ WINDOW_EXECUTIONS = Table(
     (
         *OF_RELEASE,
         _LOCATION,
-        Column("wave", WHOLE, "The wave, counted from 1."),
+        _OPENED,
         _KIND,
         Column("window_id", WORD, "`mw-…`.", optional=True),
         Column("execution", WORD, "WindowExecutionId.", optional=True),
@@ -201,7 +202,7 @@ COMMAND_INVOCATIONS = Table(
     (
         *OF_RELEASE,
         _LOCATION,
-        Column("wave", WHOLE, "The wave, counted from 1."),
+        _OPENED,
         _KIND,
         Column("execution", WORD, "WindowExecutionId."),
         _SLOT,

@@ -142,7 +142,9 @@ def _handed_out(run: Run, record: Mapping[str, Any]) -> dict[str, str]:
                     f"{connection.key}: expected the admitted nodes of {run.release.id} as they were fixed, found"
                     f" others in {bucket}: nothing may open there; find out who has written them"
                 ) from None
-        for value, nodes in (one for part in _parts(place) for one in waves.tagged(part)):
+        parts = _parts(place)
+        together = waves.together(run.steps, parts)
+        for value, nodes in (one for part in parts for one in waves.tagged(part, together)):
             node_tags.put(connection, nodes, value)
             _check_carriers(connection, value, nodes)
 

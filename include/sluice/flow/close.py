@@ -12,7 +12,7 @@ from sluice.aws.locations import in_each
 from sluice.aws.session import Connection
 from sluice.core.errors import LeasedError, LostError, ReleaseError, SluiceError
 from sluice.core.lease import Lease
-from sluice.core.window_objects import is_stale
+from sluice.core.window_objects import is_stale, window_name
 from sluice.core.window_protocol import quiet_from
 from sluice.core.window_record import Verdict, WaveRecord
 from sluice.flow.admit import read_admitted
@@ -57,7 +57,8 @@ class _Closing:
         acts: list[tuple[str, Callable[[], None]]] = [
             (name, partial(self._record, record)) for name, record in sorted(self.records.items())
         ]
-        acts += [("window", self._window), ("release tags", self._tags), ("lease", self._lease)]
+        acts += [(f"window {name}", partial(self._window, name)) for name in self._windows]
+        acts += [("release tags", self._tags), ("lease", self._lease)]
         return [failed for name, act in acts if (failed := _tried(name, act))]
 
     def _record(self, record: WaveRecord) -> None:
@@ -69,11 +70,14 @@ class _Closing:
         driver = Driver(self.run, self.connection, record.location, record.wave, record.kind)
         driver.close(verdict, mark or CLOSED_EARLY)
 
-    def _window(self) -> None:
-        """What a late call may have left of the window; nothing where no wave was ever begun."""
-        if not self.records:
-            return
-        own = OwnWindow(self.run.policy, self.run.window, self.connection)
+    @property
+    def _windows(self) -> list[str]:
+        """The windows that something of the release was begun on: none where nothing ever was."""
+        return sorted({window_name(self.run.window, record.kind) for record in self.records.values()})
+
+    def _window(self, name: str) -> None:
+        """What a late call may have left of a window."""
+        own = OwnWindow(self.run.policy, name, self.connection)
         lease = self._acquired()
         if is_stale(own.rest, own.found().objects):
             own.put_to_rest(lease)

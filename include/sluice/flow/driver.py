@@ -66,14 +66,16 @@ class Driver:
             if in_the_way := self._try(move):
                 return in_the_way
         raise ReleaseError(
-            f"{self.connection.key}: window {self.run.window.name} was changed again and again while wave"
+            f"{self.connection.key}: window {self.own.name} was changed again and again while wave"
             f" {self.sight.wave} was driven: find out who changes it, and run this step again"
         )
 
     def next(self) -> Move:
         """The next move."""
         self._read()
-        if self.record is None and not self.sight.slots():
+        if self.record is None and (stopped := self.sight.stopped()):
+            return Finish(*stopped)
+        if self.record is None and self.sight.idle:
             return Finish("skipped", "no node of the wave needs it here")
         if self.record is not None and self.record.step == "closed":
             return Done()

@@ -10,7 +10,7 @@ from typing import Any
 from sluice.aws import commands, executions
 from sluice.aws.session import Connection
 from sluice.core.window_protocol import Execution
-from sluice.core.window_record import MISSING, Result
+from sluice.core.window_record import MISSING, SUCCESS, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class Looked:
 
 def look_at(connection: Connection, identity: dict[str, Any], prefixes: frozenset[str] | None) -> Looked:
     """Look at an execution. `prefixes` are the log prefixes of the wave's own commands; None: nobody can tell them."""
-    invoked = list(_invocations(connection, identity["WindowExecutionId"]))
-    sent = [commands.read(connection, one["ExecutionId"]) for one in invoked if one.get("ExecutionId")]
+    tasks = executions.tasks(connection, identity["WindowExecutionId"])
+    invoked = list(_invocations(connection, identity["WindowExecutionId"], tasks))
+    sent = [commands.read(connection, one["ExecutionId"]) for one in invoked if _is_command(one)]
     nodes = {one["CommandId"]: commands.invocations(connection, one["CommandId"]) for one in sent}
     results = [_result(one) for found in nodes.values() for one in found]
     open_commands = [one["CommandId"] for one in sent if not _ended(one, nodes[one["CommandId"]])]
@@ -42,6 +43,8 @@ def look_at(connection: Connection, identity: dict[str, Any], prefixes: frozense
             final=identity["Status"] in executions.FINAL and not open_commands,
             ours=_ours(sent, prefixes),
             nodes=tuple(sorted({one.node for one in results})),
+            unsuccessful=tuple(sorted({one.node for one in results if one.status != SUCCESS})),
+            tasks=tuple(one["Status"] for one in tasks),
         ),
         results=tuple(sorted(results, key=lambda one: one.node)),
         ended=identity.get("EndTime"),
@@ -64,8 +67,15 @@ def with_missing(results: Collection[Result], nodes: Collection[str]) -> tuple[R
     return tuple(sorted((*results, *missing), key=lambda one: one.node))
 
 
-def _invocations(connection: Connection, execution_id: str) -> Iterator[dict[str, Any]]:
-    for task in executions.tasks(connection, execution_id):
+def _is_command(invocation: dict[str, Any]) -> bool:
+    """Whether a command is behind it: of an automation or a function `ExecutionId` is something else."""
+    return bool(invocation.get("ExecutionId")) and invocation["TaskType"] == "RUN_COMMAND"
+
+
+def _invocations(
+    connection: Connection, execution_id: str, tasks: Collection[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    for task in tasks:
         yield from executions.invocations(connection, execution_id, task["TaskExecutionId"])
 
 

@@ -13,6 +13,7 @@ from sluice.aws.halts import Mark
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError, AWSError
 from sluice.core.policy.policy import Policy
+from sluice.core.policy.window_steps import served
 
 LOOKS = 6
 """At most so many looks: who opens windows faster than they are disabled is not stopped by more."""
@@ -24,7 +25,7 @@ what runs must not run on."""
 IN_THE_MIDDLE = ("InProgress", "Cancelling")
 """Statuses of a command on a node that has begun it and not ended it (API reference, CommandInvocation)."""
 
-OTHERS = "only commands are cancelled, and Sluice's windows run nothing else: whoever added it has to stop it"
+OTHERS = "a halt cancels commands alone: stop it where it runs, an automation with `aws ssm stop-automation-execution`"
 
 Tell = Callable[[Connection, str], None]
 """Hears of each thing that was done, from several threads."""
@@ -155,7 +156,7 @@ class Halt:
     def _add(self, identity: dict[str, Any], own: list[tuple[str, str, bool]]) -> bool:
         window_id = identity["WindowId"]
         name = tags.owned_name(tags.read(self.connection, "MaintenanceWindow", window_id), self.policy.deployment)
-        if name and self.window in (None, name):
+        if name and self.window in (None, served(name)):
             own.append((window_id, name, identity.get("Enabled", True)))
         return False
 

@@ -194,5 +194,7 @@ def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> tuple[str 
         {slot: one.high for slot, one in past.items()},
         start,
         lead,
+        [step for step in run.steps if step.moment == "before"],
+        queries.step_durations(run.store, run.window.name, day - PAST, day) if run.steps else {},
     )
     return core.too_long(run.window, run.release.occurrence, start, predicted), core.without_past(predicted)

@@ -1,4 +1,4 @@
-"""Where a wave's execution in a location is recorded."""
+"""Where the execution of a wave, or of a step around the waves, in a location is recorded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from sluice.aws.session import Connection
 from sluice.core.release.terms import Kind
 from sluice.core.window_record import WaveRecord
 from sluice.flow.run import Run
+
+STEPS_WAVE = 0
+"""The number of the wave under which steps are recorded that belong to all of them."""
 
 
 def step_of(wave: int, kind: Kind) -> str:

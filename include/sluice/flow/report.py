@@ -17,6 +17,7 @@ from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core.calendar import Occurrence
 from sluice.core.errors import SluiceError
+from sluice.core.policy.window_steps import step_named, step_told
 from sluice.core.release import outcome as core
 from sluice.core.release.gate import Rule, reasons
 from sluice.core.release.outcome import Facts, Opening, Verdict
@@ -122,6 +123,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         unread=unread,
         missed=missed,
         openings=_openings(told.executions),
+        steps=_steps(run, told.executions),
         arrivals=len(told.arrivals),
         overdue=_overdue(told.manifest or {}),
     )
@@ -175,6 +177,15 @@ def _openings(executions: Sequence[Mapping[str, Any]]) -> tuple[Opening, ...]:
     main = next((kind for kind in MAIN if kind in kinds), None)
     return tuple(
         Opening(row["state"], row["reason"] or "", row["execution"]) for row in executions if row["kind"] == main
+    )
+
+
+def _steps(run: Run, executions: Sequence[Mapping[str, Any]]) -> tuple[Opening, ...]:
+    """Of the steps around the waves, each with its location: no wave says it for those that come after."""
+    return tuple(
+        Opening(row["state"], step_told(row["location"], step, row["state"], row["reason"]), row["execution"])
+        for row in executions
+        if (step := step_named(run.window, row["kind"])) is not None
     )
 
 

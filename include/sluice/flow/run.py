@@ -14,6 +14,7 @@ from sluice.core.calendar import is_gated, rings_of
 from sluice.core.errors import ReleaseError
 from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
+from sluice.core.policy.window_steps import WindowStep, steps
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Asked, Release, release_id, run_digest
 from sluice.evidence.store import Store, open_store
@@ -44,6 +45,11 @@ class Run:
     def operation(self) -> str:
         """What it is for: `scan`, `install` or `reboot`."""
         return "reboot" if self.asked.only_reboots else self.window.operation
+
+    @property
+    def steps(self) -> tuple[WindowStep, ...]:
+        """The policy's steps around its waves, in their order; a release of reboots alone has none."""
+        return () if self.asked.only_reboots else steps(self.window)
 
     @property
     def duty(self) -> Duty:

@@ -8,18 +8,20 @@ from typing import TypeAlias
 from sluice.aws import executions, halts, patch_states
 from sluice.aws.session import Connection
 from sluice.core.calendar import occurrences
+from sluice.core.errors import ReleaseError
 from sluice.core.kept import kept
 from sluice.core.policy.slots import slots
+from sluice.core.policy.window_steps import WindowStep, moment_of, step_named, step_told
 from sluice.core.release.terms import Kind
-from sluice.core.release.waves import nameable
-from sluice.core.window_objects import Wave, WindowObjects, armed, reboots
+from sluice.core.release.waves import joined, nameable
+from sluice.core.window_objects import Wave, WindowObjects, armed, reboots, window_name
 from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, quiet_from, scans
-from sluice.core.window_record import WaveRecord
-from sluice.flow.admit import read_part
+from sluice.core.window_record import Verdict, WaveRecord
+from sluice.flow.admit import read_part, read_parts
 from sluice.flow.execution import Looked, look_at
 from sluice.flow.gate import allowed_now
 from sluice.flow.manifest import override_list
-from sluice.flow.records import read_record, read_records
+from sluice.flow.records import STEPS_WAVE, read_record, read_records
 from sluice.flow.run import Run
 from sluice.flow.window import Found, OwnWindow
 
@@ -28,7 +30,7 @@ Slots: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Sight:
-    """One wave in one location, as it is."""
+    """One wave, or one step around the waves, in one location, as it is."""
 
     def __init__(self, run: Run, connection: Connection, location: str, wave: int, kind: Kind) -> None:
         self.run = run
@@ -36,7 +38,7 @@ class Sight:
         self.location = location
         self.wave = wave
         self.kind = kind
-        self.own = OwnWindow(run.policy, run.window, connection)
+        self.own = OwnWindow(run.policy, window_name(run.window, kind), connection)
         self.looked: dict[str, Looked] = {}
         """Executions that were looked at, by id."""
 
@@ -63,12 +65,50 @@ class Sight:
 
     @kept
     def admitted(self) -> Slots:
-        """The nodes of the wave here."""
+        """The nodes of the wave here, or of all waves for a step."""
+        if self._step:
+            return joined(read_parts(self.run, self.connection))
         part = read_part(self.run, self.connection, self.location, self.wave)
         return part.slots if part else ()
 
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing here to do it for. What runs on no node is done where the release has nodes."""
+        return not (self.admitted if self._step else self.slots())
+
+    def stopped(self) -> tuple[Verdict, str] | None:
+        """Why this never opens, by what came of the steps that belong before it; None: they have succeeded here.
+
+        Raises ReleaseError where one of them has not ended.
+        """
+        for step in self._before_this:
+            record = read_record(self.run, self.connection, STEPS_WAVE, step.name)
+            if record is None or record.step != "closed":
+                raise ReleaseError(
+                    f"{self.location}: expected {step} to have ended, found it"
+                    f" {record.step if record else 'not begun'}: nothing opens here before it has; run it again"
+                )
+            if record.verdict not in ("done", "skipped"):
+                verdict: Verdict = "skipped" if moment_of(self.kind) == "after" else record.verdict
+                return verdict, step_told(self.location, step, record.verdict, record.reason)
+        return None
+
+    @property
+    def _before_this(self) -> tuple[WindowStep, ...]:
+        """The steps that have to succeed first: those before the waves, and of one's own kind the earlier ones."""
+        every = self.run.steps
+        if self._step:
+            return every[: every.index(self._step)]
+        return tuple(step for step in every if step.moment == "before")
+
+    @property
+    def _step(self) -> WindowStep | None:
+        return step_named(self.run.window, self.kind)
+
     def slots(self) -> Slots:
         """Slots and nodes that this execution is for."""
+        if self._step and not self._step.on_nodes:
+            return ()
         if self.kind == "install" and self.run.gated:
             return tuple((slot, nodes) for slot, nodes in self.admitted if self._products[slot] in self._manifest)
         if self.kind == "rescan":
@@ -128,8 +168,8 @@ class Sight:
     def _blocked(self) -> Blocked | None:
         if halted := self._halted():
             return halted
-        if scans(self.kind):
-            return None
+        if scans(self.kind) or moment_of(self.kind) == "after":
+            return None  # it changes nothing, or ends what the gate has let begin
         why = allowed_now(self.run, self.connection)
         return Blocked("held", why) if why else None
 
@@ -150,9 +190,11 @@ class Sight:
 
 
 def times_of(run: Run, wave: int, kind: Kind) -> Times:
-    """When an execution of the release may happen. Later waves, reboots and their scans follow as they fit."""
+    """When an execution of the release may happen. What comes after the first one follows as it fits."""
     window, start = run.window, run.release.occurrence
-    minutes = window.latest_start_minutes if wave == 1 and kind in ("scan", "install") else None
+    step = step_named(window, kind)
+    first = kind == "before-1" if window.before else wave == 1 and kind in ("scan", "install")
+    minutes = window.latest_start_minutes if first else None
     return Times(
         start=start,
         end=start + window.duration,
@@ -161,6 +203,7 @@ def times_of(run: Run, wave: int, kind: Kind) -> Times:
         grace=timedelta(minutes=run.policy.timing.start_grace_minutes),
         latest=None if minutes is None else start + timedelta(minutes=minutes),
         watched=_starts_by_itself(run, kind),
+        timeout=timedelta(minutes=step.step.timeout_minutes) if step else None,
     )
 
 

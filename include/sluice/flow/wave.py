@@ -1,4 +1,4 @@
-"""Steps 7 and 8: one execution of a window in one location, driven move by move.
+"""Steps 7 and 8, and what stands around them: one execution of a window in one location, driven move by move.
 
 `sluice.core.window_protocol` decides, `sluice.flow.driver` carries out. Every move is written down before its act,
 so that a worker may die anywhere and the next one goes on; docs/window-protocol.md says what each death leaves.
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sluice.core.errors import ReleaseError
+from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Kind, Plain
 from sluice.core.window_objects import reboots_in_waves
 from sluice.core.window_protocol import Done, Move, Wait
@@ -63,6 +64,10 @@ def _skipped(run: Run, location: str, wave: int, kind: Kind) -> Progress | None:
         raise ReleaseError(
             f"expected {'an install' if run.window.installs else 'a scan'} of {run.window.name}, found {kind}"
         )
+    if moment_of(kind) and kind not in {step.name for step in run.steps}:
+        raise ReleaseError(f"expected a step of {run.window.name}, found {kind}, which this release does not have")
+    if moment_of(kind) and run.policy.mode == "observe":
+        raise ReleaseError(f"{kind} of {run.window.name}: the policy's mode is observe, so no step may run")
     if run.asked.dry_run:
         return Progress(location, wave, kind, "skipped", reason="a dry run opens no window")
     if kind in ("reboot", "rescan") and not reboots_in_waves(run.window, run.asked):

@@ -14,7 +14,6 @@ from sluice.core.kept import kept
 from sluice.core.lease import Lease
 from sluice.core.policy.desired import object_name
 from sluice.core.policy.policy import Policy
-from sluice.core.policy.windows import Window
 from sluice.core.window_objects import WindowObjects, at_rest
 from sluice.core.window_protocol import CLOSING, PREPARING, Act
 
@@ -33,14 +32,14 @@ class Found:
 
 
 class OwnWindow:
-    """One window of the policy in one location."""
+    """One window of the policy, or of a step of it, in one location; by its name in the policy."""
 
-    def __init__(self, policy: Policy, window: Window, connection: Connection) -> None:
+    def __init__(self, policy: Policy, name: str, connection: Connection) -> None:
         self.policy = policy
-        self.window = window
+        self.name = name
         self.connection = connection
         self.bucket = bucket_of(policy, connection)
-        self.rest = at_rest(policy, window, connection.account, connection.region)
+        self.rest = at_rest(policy, name, connection.account, connection.region)
 
     @property
     def id(self) -> str:
@@ -59,7 +58,7 @@ class OwnWindow:
 
     @property
     def _name(self) -> str:
-        return object_name(self.policy.deployment, self.window.name)
+        return object_name(self.policy.deployment, self.name)
 
     @kept
     def _ids(self) -> list[str]:
@@ -67,12 +66,12 @@ class OwnWindow:
 
     def _is_own(self, window_id: str) -> bool:
         found = tags.read(self.connection, "MaintenanceWindow", window_id)
-        return tags.owned_name(found, self.policy.deployment) == self.window.name
+        return tags.owned_name(found, self.policy.deployment) == self.name
 
     def found(self) -> Found:
         """The window, its tasks and targets as they are, all pages."""
         window, coming = windows.read_with_next(self.connection, self.id)
-        name = self.window.name
+        name = self.name
         targets = window_targets.listed(self.connection, self.id)
         names = {one["WindowTargetId"]: one.get("Name", one["WindowTargetId"]) for one in targets}
         tasks = {}
@@ -119,12 +118,17 @@ class OwnWindow:
     def _tasks(self, lease: Lease, found: Found, wanted: WindowObjects) -> None:
         for name, task in wanted.tasks.items():
             if found.objects.tasks.get(name) != task:
-                if not self.window.installs:
+                if not self._changes_tasks:
                     raise ReleaseError(
-                        f"{self.connection.key}: task {name} of window {self.window.name} is not as the policy has it,"
-                        " and a scan changes no task: run `python -m sluice plan`, and apply what it shows"
+                        f"{self.connection.key}: task {name} of window {self.name} is not as the policy has it, and"
+                        " only an install changes tasks: run `python -m sluice plan`, and apply what it shows"
                     )
                 self._update_task(lease, found, name, wanted)
+
+    @property
+    def _changes_tasks(self) -> bool:
+        """Whether a release may: what scans, or runs on no node, is what `apply` has put there."""
+        return any(one.name == self.name and one.installs for one in self.policy.windows)
 
     def _update_task(self, lease: Lease, found: Found, name: str, wanted: WindowObjects) -> None:
         task_id, target_id = self._known(found.task_ids, name), self._known(found.target_ids, name)
@@ -144,7 +148,7 @@ class OwnWindow:
     def _known(self, ids: dict[str, str], name: str) -> str:
         if name not in ids:
             raise ReleaseError(
-                f"{self.connection.key}: expected slot {name} on window {self.window.name}, found"
+                f"{self.connection.key}: expected slot {name} on window {self.name}, found"
                 f" {', '.join(sorted(ids)) or 'none'}: run `python -m sluice plan`, and apply what it shows"
             )
         return ids[name]

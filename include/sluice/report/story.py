@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from sluice.core.errors import EvidenceError
+from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Release
 from sluice.evidence import tables
 from sluice.evidence.store import Store
@@ -172,12 +173,19 @@ def _executions(store: Store, release: Release) -> list[Row]:
     for row in tables.of_release(store, "command_invocations", release, columns):
         if row["seconds"] is not None:
             seconds[row["location"], row["wave"], row["kind"]].append(row["seconds"])
-    order = {"scan": 0, "install": 0, "reboot": 1, "rescan": 2}
     found = []
     for row in tables.of_release(store, "window_executions", release):
         took = seconds[row["location"], row["wave"], row["kind"]]
         found.append({**row, "median": median(took) if took else None, "longest": max(took) if took else None})
-    return sorted(found, key=lambda row: (row["wave"], order.get(row["kind"], 3), row["location"]))
+    return sorted(found, key=lambda row: (*_place(row), row["location"]))
+
+
+def _place(row: Row) -> tuple[int, int, int]:
+    """Where an execution stands in a release: the steps before, the waves, the steps after."""
+    moment = moment_of(row["kind"])
+    if moment:
+        return 0 if moment == "before" else 2, 0, int(row["kind"].rpartition("-")[2])
+    return 1, row["wave"], {"scan": 0, "install": 0, "reboot": 1, "rescan": 2}.get(row["kind"], 3)
 
 
 def _settles(store: Store, release: str, executions: Iterable[Row]) -> list[Row]:

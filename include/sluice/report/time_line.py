@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sluice.core.policy.window_steps import moment_of
 from sluice.report.story import Row, Story
 
 WIDTH, LEFT, RIGHT = 1000, 215, 26
@@ -116,7 +117,7 @@ class _Drawing:
             cutoff=self._x(cutoff) if cutoff else None,
             begins=self.begins,
             ends=self.ends,
-            kinds=tuple(kind for kind in ("scan", "install", "reboot", "rescan", "settle") if kind in kinds),
+            kinds=tuple(kind for kind in ("scan", "install", "reboot", "rescan", "step", "settle") if kind in kinds),
         )
 
     def _planned(self) -> tuple[datetime | None, datetime | None, datetime | None]:
@@ -149,20 +150,19 @@ class _Drawing:
             yield from sorted(by_location.items())
             return
         for (wave, kind), rows in by_kind.items():
-            yield f"wave {wave}: {kind}", [_merged(rows)]
+            yield kind if moment_of(kind) else f"wave {wave}: {kind}", [_merged(rows)]
 
     def _bar(self, row: Row, y: float) -> Bar:
         end = row["end"] or self.ends
         x, width = self._span(row["start"], end)
-        name = f"{row['kind']} {row['wave']}" if row["kind"] != "scan" else "scan"
+        names, of, kind = _named(row)
         bad = row["state"] != "done" or row["succeeded"] < row["nodes"]
         open_end = "" if row["end"] else ", not seen to its end"
         told = (
-            f"{row['location']}, wave {row['wave']}, {row['kind']}: {row['start']:%H:%M:%S} to {end:%H:%M:%S} UTC,"
+            f"{row['location']}, {of}: {row['start']:%H:%M:%S} to {end:%H:%M:%S} UTC,"
             f" {row['succeeded']} of {row['nodes']} nodes, {row['state']}{open_end}"
         )
-        label = _fitting((name, str(row["wave"])), width)
-        return Bar(x, y + (LANE - BAR) / 2, width, row["kind"], label, told, bad)
+        return Bar(x, y + (LANE - BAR) / 2, width, kind, _fitting(names, width), told, bad)
 
     def _settle(self, row: Row, y: float) -> Bar:
         x, width = self._span(row["from"], max(row["until"], row["from"]))
@@ -184,6 +184,14 @@ class _Drawing:
         while (moment := midnight + timedelta(minutes=step) * number) <= self.ends:
             yield Mark(self._x(moment), f"{moment:%d %H:%M}" if days else f"{moment:%H:%M}")
             number += 1
+
+
+def _named(row: Row) -> tuple[tuple[str, ...], str, str]:
+    """An execution's names, longest first, what it is of its release, and the kind of its bar."""
+    kind, wave = row["kind"], row["wave"]
+    if moment_of(kind):
+        return (kind,), kind, "step"
+    return ("scan" if kind == "scan" else f"{kind} {wave}", str(wave)), f"wave {wave}, {kind}", kind
 
 
 def _merged(rows: Sequence[Row]) -> Row:

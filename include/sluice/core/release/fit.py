@@ -1,7 +1,8 @@
 """Whether a release fits into its window, by how long its nodes took before.
 
 A slot patches `concurrency` nodes at a time, so in so many rounds; the slots of a window run side by side; a wave
-ends with its slowest slot, over all locations, and the next opens when it has settled.
+ends with its slowest slot, over all locations, and the next opens when it has settled. Steps before the waves come
+first, one after another; those after may run on to the cutoff.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+from sluice.core.policy.window_steps import WindowStep
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import WavePart
 
@@ -24,7 +26,7 @@ class Fit:
     slowest: tuple[str, ...]
     """The slot that ends last in each of them."""
     unknown: tuple[str, ...]
-    """Slots without past durations, sorted: the end is at least what is said, and may be later."""
+    """Slots and steps without past durations, sorted: the end is at least what is said, and may be later."""
 
 
 def at_once(concurrency: str, nodes: int) -> int:
@@ -40,14 +42,19 @@ def predict(
     past: Mapping[str, float],
     start: datetime,
     lead: timedelta,
+    before: Sequence[WindowStep] = (),
+    took: Mapping[str, float] | None = None,
 ) -> Fit:
     """When the waves are expected to end.
 
     `past` is how long (seconds) an invocation of a slot takes at the worst that is usual; `start` is when the first
-    wave opens (UTC), `lead` how long before its time each later one is opened.
+    execution opens (UTC), `lead` how long before its time each later one is opened; `before` are the steps before the
+    waves, and `took` is how long (seconds) their executions have taken, by name.
     """
-    begin, ends, slowest = start, [], []
-    unknown: set[str] = set()
+    known, unknown, begin, ends, slowest = took or {}, set[str](), start, [], []
+    for step in before:
+        unknown |= {step.name} - known.keys()
+        begin += timedelta(seconds=known.get(step.name, 0.0)) + lead
     for wave in (wave for wave in waves if any(part.nodes for part in wave)):
         longest, name = 0.0, ""
         for slot, nodes in (one for part in wave for one in part.slots):

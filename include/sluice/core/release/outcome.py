@@ -78,6 +78,8 @@ class Facts:
     """Nodes that were not reached, by reason."""
     openings: tuple[Opening, ...] = ()
     """Of what the release is for: installs or scans, or reboots where there are no others."""
+    steps: tuple[Opening, ...] = ()
+    """Of the steps around the waves."""
     arrivals: int = 0
     """Versions on production that had not soaked."""
     overdue: tuple[str, ...] = ()
@@ -160,13 +162,14 @@ def _never_opened(facts: Facts) -> Verdict | None:
     for state, outcome in (("late", Outcome.LATE), ("held", Outcome.HELD)):
         reasons = [one.reason for one in facts.openings if one.state == state]
         if reasons:
-            return Verdict(outcome.value, ok=True, line=f"{reasons[0] or state}; nothing was opened")
+            opened = "no wave" if any(one.execution for one in facts.steps) else "nothing"
+            return Verdict(outcome.value, ok=True, line=f"{reasons[0] or state}; {opened} was opened")
     return None
 
 
 def _released(facts: Facts) -> Verdict:
     failed, _ = bad(facts)
-    others = [one for one in facts.openings if one.state not in ("done", "skipped")]
+    others = [one for one in (*facts.openings, *facts.steps) if one.state not in ("done", "skipped")]
     partial = failed or facts.refused or facts.unread or others
     unknown = bool(facts.unread) or bool(facts.refused and not facts.refused_nodes)
     ok = not _is_beyond(facts) and not unknown

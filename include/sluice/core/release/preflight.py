@@ -20,6 +20,7 @@ from sluice.core.policy.others import Other
 from sluice.core.policy.plan import Change, Plan
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
+from sluice.core.policy.window_steps import served
 from sluice.core.policy.windows import Window
 from sluice.core.release.fit import Fit
 
@@ -97,7 +98,7 @@ def readiness(policy: Policy, window: Window, release: str, occurrence: datetime
 
 
 def relevant(policy: Policy, window: Window, plan: Plan) -> tuple[Change, ...]:
-    """What of a plan concerns a release: the window, its slots, its groups' baselines, the reboot document."""
+    """What of a plan concerns a release: its windows, their slots, its groups' baselines, the reboot document."""
     groups = groups_of(policy, window)
     names = {name for group in groups for name in group.baselines}
     keys = {Key(BASELINE, name) for name in names}
@@ -113,9 +114,7 @@ def relevant(policy: Policy, window: Window, plan: Plan) -> tuple[Change, ...]:
 
 
 def _of_window(key: Key, window: Window) -> bool:
-    if key.noun == WINDOW:
-        return key.name == window.name
-    return key.noun in (TARGET, TASK) and key.name.startswith(f"{window.name}/")
+    return key.noun in (WINDOW, TARGET, TASK) and served(key.name.partition("/")[0]) == window.name
 
 
 def _leased(window: Window, release: str, facts: Facts) -> Iterator[str]:

@@ -9,14 +9,16 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
+
+from sluice.core.policy.window_steps import StepName
 
 T = TypeVar("T", bound="Plain")
 
 RebootWish = Literal["policy", "never", "if_needed", "always"]
 BackupWish = Literal["policy", "on", "off"]
-Kind = Literal["scan", "install", "reboot", "rescan"]
-"""What an execution of a window does. `rescan` is the Scan that follows a reboot."""
+Kind: TypeAlias = Literal["scan", "install", "reboot", "rescan"] | StepName
+"""What an execution of a window does. `rescan` is the Scan that follows a reboot, `before-1` a step of the policy."""
 
 
 class Plain:

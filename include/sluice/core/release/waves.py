@@ -9,12 +9,13 @@ Their number is the policy's, so that a DAG knows it when it is parsed; a wave m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 
 from sluice.core.policy.objects import NOBODY, RELEASE_TAG
 from sluice.core.policy.slots import Slot
+from sluice.core.policy.window_steps import WindowStep
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Expected, WavePart
 
@@ -97,11 +98,31 @@ def tag_value(release: str, slot: str, wave: int) -> str:
     return f"{release}/{slot}/{wave}"
 
 
-def tagged(part: WavePart) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The nodes of a part that have to carry the release tag: value and nodes."""
+def tagged(part: WavePart, together: Collection[str] = ()) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The nodes of a part that have to carry the release tag: value and nodes.
+
+    `together` are the slots whose nodes a step has to name, of all waves at once.
+    """
     return tuple(
-        (tag_value(part.release, slot, part.wave), nodes) for slot, nodes in part.slots if len(nodes) > IDS_AT_MOST
+        (tag_value(part.release, slot, part.wave), nodes)
+        for slot, nodes in part.slots
+        if len(nodes) > IDS_AT_MOST or slot in together
     )
+
+
+def together(steps: Sequence[WindowStep], parts: Sequence[WavePart]) -> tuple[str, ...]:
+    """The slots that one of the steps names by tags: of more nodes in a location's parts than a target takes."""
+    if not any(step.on_nodes for step in steps):
+        return ()
+    return tuple(slot for slot, nodes in joined(parts) if len(nodes) > IDS_AT_MOST)
+
+
+def joined(parts: Sequence[WavePart]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The nodes of all waves in a location, by slot: whom a step reaches."""
+    found: dict[str, list[str]] = {}
+    for slot, nodes in (one for part in parts for one in part.slots):
+        found.setdefault(slot, []).extend(nodes)
+    return tuple((slot, tuple(sorted(nodes))) for slot, nodes in sorted(found.items()))
 
 
 def nameable(some: tuple[str, ...], members: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,3 +141,12 @@ def target_of(part: WavePart, slot: Slot) -> tuple[str, tuple[str, ...]]:
     if len(nodes) <= IDS_AT_MOST:
         return "InstanceIds", nodes
     return f"tag:{RELEASE_TAG}", (tag_value(part.release, slot.name, part.wave),)
+
+
+def target_of_all(window: Window, release: str, slot: Slot, nodes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Key and values of a slot's target while a step is run: its nodes in all waves, which carry a value per wave."""
+    if not nodes:
+        return f"tag:{RELEASE_TAG}", (NOBODY,)
+    if len(nodes) <= IDS_AT_MOST:
+        return "InstanceIds", nodes
+    return f"tag:{RELEASE_TAG}", tuple(tag_value(release, slot.name, wave) for wave in range(1, count(window) + 1))
