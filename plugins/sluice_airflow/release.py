@@ -3,7 +3,7 @@
 ready = find_nodes()                begin, resolve, preflight
 allowed = ask(ready)                manifest, gate, approve                     production
 first = admit(ready, allowed)       backup, admit
-run_waves(plan, first)              hold, wave_1 … wave_n, verify, close, report
+run_waves(plan, first)              hold, (before), wave_1 … wave_n, (after), verify, close, report
 """
 
 from __future__ import annotations
@@ -90,8 +90,12 @@ def admit_reboots(ready: Any, allowed: Any) -> Any:
 
 
 def run_waves(plan: WindowPlan, first: Any) -> None:
-    """The waves, each behind the barrier of the one before; then what came of it, whatever happened."""
-    waves(plan.waves, first, {"patch": ("install",), "reboot": ("reboot", "rescan")})
+    """The waves, each behind the barrier of the one before; then what came of it, whatever happened.
+
+    The policy's steps stand around them where the window has any.
+    """
+    opens = {"patch": ("install",), "reboot": ("reboot", "rescan")}
+    waves(plan.waves, first, opens, before=plan.before, after=plan.after)
 
 
 def run_reboots(most: int, first: Any) -> None:
@@ -111,18 +115,40 @@ def run_scan(ready: Any) -> None:
     finish(first, holding, scanned, ["wave_1.scan"])
 
 
-def waves(number: int, first: Any, opens: Mapping[str, Sequence[Kind]]) -> None:
-    """So many waves, one behind the other, in each of which the tasks of `opens` run their executions."""
+def waves(
+    number: int,
+    first: Any,
+    opens: Mapping[str, Sequence[Kind]],
+    before: Sequence[Kind] = (),
+    after: Sequence[Kind] = (),
+) -> None:
+    """So many waves, one behind the other, in each of which the tasks of `opens` run their executions.
+
+    The steps of `before` come first in each location: where one of them fails, that location's waves say so and open
+    nothing (`sluice.flow.sight`), and the others go on. Those of `after` come last, whatever became of the waves.
+    """
     holding = steps.hold()
     first >> holding
-    last, parts = holding, first
+    places = steps.places(first) if before or after else None
+    last, parts, names = holding, first, []
+    if before:
+        last = _around("before", before).expand(part=places)
+        holding >> last
+        names.append("before")
     for wave in range(1, number + 1):
+        rule = TriggerRule.ALL_DONE if before and wave == 1 else TriggerRule.ALL_SUCCESS
         with TaskGroup(f"wave_{wave}", tooltip=f"Wave {wave} of at most {number}"):
-            group = _in_each_location(wave, opens).expand(part=parts)
+            group = _in_each_location(wave, opens, rule).expand(part=parts)
             settle = SettleOperator(task_id="settle", wave=wave, parts=parts, trigger_rule=TriggerRule.ALL_DONE)
             last >> group >> settle
         last, parts = settle, settle.output
-    finish(first, holding, last, [f"wave_{wave}.{name}" for wave in range(1, number + 1) for name in opens])
+    names += [f"wave_{wave}.{name}" for wave in range(1, number + 1) for name in opens]
+    if after:
+        behind = _around("after", after, trigger_rule=TriggerRule.ALL_DONE).expand(part=places)
+        last >> behind
+        last = behind
+        names.append("after")
+    finish(first, holding, last, names)
 
 
 def finish(first: Any, holding: Any, last: Any, names: Sequence[str]) -> None:
@@ -132,7 +158,14 @@ def finish(first: Any, holding: Any, last: Any, names: Sequence[str]) -> None:
     last >> verify >> close >> steps.report()
 
 
-def _in_each_location(wave: int, opens: Mapping[str, Sequence[Kind]]) -> Any:
+def _around(name: str, kinds: Sequence[Kind], **settings: Any) -> Any:
+    """Steps of the policy in one location, one after another."""
+    return WindowOperator.partial(
+        task_id=name, wave=0, kinds=tuple(kinds), map_index_template="{{ location }}", **settings
+    )
+
+
+def _in_each_location(wave: int, opens: Mapping[str, Sequence[Kind]], rule: TriggerRule) -> Any:
     """A wave in one location, which goes through it by itself: one that fails keeps no other's nodes from their reboot.
 
     Its tasks are named after the wave: the group itself stands for the locations.
@@ -148,8 +181,9 @@ def _in_each_location(wave: int, opens: Mapping[str, Sequence[Kind]]) -> Any:
                     wave=wave,
                     kinds=tuple(kinds),
                     map_index_template="{{ location }}",
+                    trigger_rule=rule if number == 0 else TriggerRule.ALL_SUCCESS,
                 )
-                for name, kinds in opens.items()
+                for number, (name, kinds) in enumerate(opens.items())
             )
         )
 

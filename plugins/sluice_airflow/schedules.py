@@ -43,7 +43,7 @@ TAKEN = frozenset(
 OTHERWISE = ".window"
 """The end of a DAG's id whose window has such a name: no name in the policy has a dot."""
 
-FORMAT = 2
+FORMAT = 3
 """Of what is kept: raise it when `PolicyPlan` or `WindowPlan` changes."""
 _VARIABLE = re.compile(rb"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -60,6 +60,9 @@ class WindowPlan:
     lead_minutes: int
     duration_hours: int
     waves: int
+    before: tuple[str, ...]
+    """The steps of the policy before the waves, by name."""
+    after: tuple[str, ...]
     margin_minutes: int
     """After the window's end, before a run counts as late."""
     retry_seconds: float
@@ -156,6 +159,7 @@ def plan_of(policy: Policy, window: Window) -> WindowPlan:
     """What a window's DAG needs."""
     from sluice.core.calendar import gate_of, is_gated
     from sluice.core.policy.slots import groups_of
+    from sluice.core.policy.window_steps import steps
     from sluice.core.release.waves import count
 
     return WindowPlan(
@@ -167,6 +171,8 @@ def plan_of(policy: Policy, window: Window) -> WindowPlan:
         lead_minutes=window.lead_minutes,
         duration_hours=window.duration_hours,
         waves=count(window),
+        before=tuple(step.name for step in steps(window) if step.moment == "before"),
+        after=tuple(step.name for step in steps(window) if step.moment == "after"),
         margin_minutes=policy.sla.run_margin_minutes,
         retry_seconds=policy.timing.poll_at_most_seconds,
         ticket=gate_of(policy, window).change_ticket,

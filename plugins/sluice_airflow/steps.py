@@ -104,6 +104,14 @@ def admit(places: Iterable[Any]) -> list[Found]:
 
 
 @task
+def places(first: Sequence[Found]) -> list[Found]:
+    """Where the policy's steps run: every location that has nodes in some wave, in the order of the waves."""
+    waves = get_current_context()["ti"].xcom_pull(task_ids="admit", key=WAVES) or [first]
+    keys = dict.fromkeys(part["location"] for parts in waves for part in parts)
+    return _said([{"location": key} for key in keys])
+
+
+@task
 def hold() -> None:
     """The setup that `close` is the teardown of. Does nothing: a teardown does not run when its setup failed."""
 
@@ -155,7 +163,7 @@ def report() -> Found:
     return found
 
 
-LOCATIONS = ("resolve", "backup", ".scan", ".patch", ".reboot")
+LOCATIONS = ("resolve", "backup", ".scan", ".patch", ".reboot", "before", "after")
 """How the names of the tasks end of which each location has its own: one that fails fails its location alone."""
 
 

@@ -1,4 +1,4 @@
-"""One wave of a release in one location: open the window, watch its execution, close it."""
+"""A wave, or the steps around the waves, in one location: open the window, watch its execution, close it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class WindowOperator(StepOperator):
-    """The executions of `kinds`, one after another, of a wave (from 1) in a location.
+    """The executions of `kinds`, one after another, of a wave (from 1; 0 for the steps around them) in a location.
 
-    `part` is `{"location": ACCOUNT/REGION, "nodes": how many}`. A failed wave fails this location alone; what came
-    too late, or is halted, is skipped.
+    `part` has the `location`, as ACCOUNT/REGION. A failed execution fails this location alone; what came too late, or
+    is halted, is skipped.
     """
 
     template_fields: Sequence[str] = ("part",)
