@@ -21,6 +21,8 @@ stays healthy there for the soak period may go to production.
 - `preflight` failed: something is wrong in every location, and nothing was changed. Its log lists it.
 - `patch` or `reboot` failed in a location: its log has the reason, its links lead to the window's execution. A retry
   finds the same execution and opens no second one.
+- `before` or `after` failed in a location: a step of the policy; its log says which, and why. Behind one before that
+  failed nothing was installed there.
 - `settle` skipped: the failure budget is used up, or the release is halted. Nothing further opens.
 - `close` failed: clear it. A window that it left is at rest all the same: its time is past, and fires nothing.
 - Only the failed nodes again: trigger with `retry_of`.

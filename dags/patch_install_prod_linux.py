@@ -25,6 +25,8 @@ policy says so.
 - `resolve` or `backup` failed in a location: the release goes on without it.
 - `patch` or `reboot` failed in a location: its log has the reason, its links lead to the window's execution. A retry
   finds the same execution and opens no second one.
+- `before` or `after` failed in a location: a step of the policy; its log says which, and why. Behind one before that
+  failed nothing was installed there.
 - `settle` skipped: the failure budget is used up, or the release is halted. Nothing further opens.
 - `close` failed: clear it. A window that it left is at rest all the same: its time is past, and fires nothing.
 - An emergency: trigger with `expedite` and `because`; it needs an approval by somebody else.
