@@ -32,12 +32,14 @@ from sluice.core.policy.desired import desired
 from sluice.core.policy.plan import make_plan
 from sluice.core.policy.policy import Policy
 from sluice.core.window_objects import at_rest
+from sluice.evidence import queries
 from sluice.flow import sight
 from sluice.flow.close import close
 from sluice.flow.halt import halt
 from sluice.flow.records import read_records
 from sluice.flow.sweep import sweep
 from sluice.flow.wave import advance
+from sluice.report import story
 
 THREE = at(3, 3)
 THERE = "111111111111/eu-central-1"
@@ -130,6 +132,22 @@ def test_documents_run_before_and_after_the_waves_on_every_admitted_node_once_an
     prefix = f"install-nonprod/2025/06/03/{drive.run.release.id}/0-before-1/nonprod-linux.AMAZON_LINUX_2023"
     assert prefix in {one.prefix for one in lab.location().commands.values()}
     assert pending(drive.run.policy, connected(drive.run.policy)) == ()
+
+
+def test_the_report_shows_steps_where_they_stood_and_the_next_preflight_knows_how_long_they_took(
+    released: Callable[..., Drive],
+) -> None:
+    drive = released(before=[DRAIN, TICKET], after=[FILL], reboot="never")
+    told = drive.release()
+    shown = story.read(drive.run.store, drive.run.release.id)
+    assert [row["kind"] for row in shown.executions] == ["before-1", "before-2", "install", "after-1"]
+    page = Path(told["report"]["files"]["html"]).read_text("utf-8")
+    assert "step of the policy" in page
+    assert "wave 0" not in page
+    day = THREE.date()
+    took = queries.step_durations(drive.run.store, NONPROD, day, day)
+    assert took.keys() == {"before-1", "before-2", "after-1"}
+    assert all(0 < seconds < 600 for seconds in took.values()), took
 
 
 def _wave_nodes(drive: Drive, wave: int) -> list[str]:
