@@ -83,6 +83,8 @@ _ALL = (
     _firm("P157", "a patch group in two install windows"),
     _error("P158", "a patch group that mixes platforms in a window of one"),
     _firm("P159", "an install window over several rings"),
+    _firm("P160", "several rings of which none is production"),
+    _question("P161", "a single ring that is not production"),
     _question("P164", "a short soak that nobody agreed on"),
     _question("P165", "an OS product in production that soaks nowhere"),
     _question("P166", "an alert before the soak is over"),

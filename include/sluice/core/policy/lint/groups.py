@@ -28,6 +28,7 @@ def check(subject: Subject) -> Iterator[Found]:
                 f"expected a patch group with the baseline {baseline.name}, found none: name it in a group's "
                 "baselines, or remove it",
             )
+    yield from _production(subject)
     for index, ring in enumerate(subject.policy.rings):
         yield from _ring(subject, ring, ("rings", index))
 
@@ -129,6 +130,29 @@ def _reached(subject: Subject, index: int, group: PatchGroup) -> Iterator[Found]
             ("windows", installing[-1][0], "patch_groups"),
             f"expected the patch group {group.name} in one install window, found it in {names}: let one of them "
             "replace the other (`replaces`), or take the group out of one",
+        )
+
+
+def _production(subject: Subject) -> Iterator[Found]:
+    """Whether anything is gated where anything may install. Production rings come last: P027."""
+    rings = subject.policy.rings
+    if subject.policy.mode != "release" or rings[-1].production:
+        return
+    last = rings[-1].name
+    if len(rings) > 1:
+        yield Found(
+            "P160",
+            ("rings", len(rings) - 1),
+            f"expected `production: true` in the last ring, found it in none ({', '.join(one.name for one in rings)}): "
+            f"{last} would be patched without soak, manifest and gate; mark it production, with its soak, or put its "
+            "patch groups into one ring with the others if nothing of this policy is production",
+        )
+    else:
+        yield Found(
+            "P161",
+            ("rings", 0),
+            f"expected a production ring after {last}, found none: its windows install without soak, manifest and "
+            "gate; add one if any of its nodes are production, or waive this",
         )
 
 
