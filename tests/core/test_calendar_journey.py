@@ -11,6 +11,7 @@ from sluice.core.journey import Arrival, Course, journeys
 from sluice.core.lanes import lanes
 from sluice.core.policy.baselines import OperatingSystem
 from sluice.core.policy.policy import Policy
+from sluice.core.proof import prove
 
 FRIDAY = datetime(2025, 6, 13, 17, tzinfo=UTC)
 
@@ -114,13 +115,13 @@ class TestReissued:
 
 
 class TestThreeRings:
-    """Non-production, a second ring without gate that waits for a soak too, production."""
+    """Non-production, a second ring without gate, production."""
 
     every_day = "cron(0 3 ? * * *)"
 
-    def policy(self, between: int) -> Policy:
+    def policy(self, between: str = every_day) -> Policy:
         rings = ["nonprod", "stage", "prod"]
-        soaks = [{}, {"soak": {"days": between}}, {"soak": {"days": 7}, "production": True}]
+        soaks = [{}, {}, {"soak": {"days": 7}, "production": True}]
         return time_policy(
             rings=[{"name": name, **soak} for name, soak in zip(rings, soaks, strict=True)],
             baselines=[
@@ -134,7 +135,7 @@ class TestThreeRings:
                 {
                     "name": f"install-{name}",
                     "operation": "install",
-                    "schedule": self.every_day,
+                    "schedule": between if name == "stage" else self.every_day,
                     "duration_hours": 4,
                     "patch_groups": [name],
                 }
@@ -142,13 +143,19 @@ class TestThreeRings:
             ],
         )
 
-    def test_each_waits_for_the_one_before(self) -> None:
-        found = [[f"{each.start:%m-%d}" for each in ring] for ring in arrivals(self.policy(3), FRIDAY)]
-        assert found == [["06-14"], ["06-18"], ["06-26"]]
+    def test_only_production_waits_for_the_one_before(self) -> None:
+        found = [[f"{each.start:%m-%d}" for each in ring] for ring in arrivals(self.policy(), FRIDAY)]
+        assert found == [["06-14"], ["06-14"], ["06-22"]]
 
     def test_production_counts_from_the_ring_before_it_and_from_no_other(self) -> None:
-        (_, (stage,), (prod,)) = arrivals(self.policy(3), FRIDAY)
+        (_, (stage,), (prod,)) = arrivals(self.policy("cron(0 3 ? * WED *)"), FRIDAY)
+        assert f"{stage.start:%m-%d}" == "06-18"
         assert prod.soaked == prod.start - (stage.start + timedelta(hours=4))
+
+    def test_only_what_production_requests_is_proven(self) -> None:
+        found = prove(self.policy(), FRIDAY.date(), FRIDAY.date())
+        assert found.holds
+        assert found.least_soak == timedelta(days=7, hours=20)
 
 
 def test_production_without_a_twin_in_the_ring_before_gets_nothing_by_ledger() -> None:

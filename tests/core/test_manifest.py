@@ -204,7 +204,7 @@ def test_it_survives_json_and_its_digests_are_those_of_its_lists() -> None:
 
 
 def test_a_ring_that_other_rings_come_before_needs_the_soak_of_the_last_one() -> None:
-    rings = [{"name": "nonprod"}, {"name": "staging", "soak": 1}, {"name": "prod", "production": True, "soak": 7}]
+    rings = [{"name": "nonprod"}, {"name": "staging"}, {"name": "prod", "production": True, "soak": 7}]
     rows = [*SOAKED, seen("s1", 5, "INSTALLED", "1", until=30, ring="staging", group="staging-linux")]
     assert requested(made(rows, 10, soak_policy(rings=rings))) == []
     assert requested(made(rows, 12, soak_policy(rings=rings))) == [title("1")]

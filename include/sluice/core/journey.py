@@ -1,9 +1,9 @@
 """The journey of one patch from its vendor through the rings, on a policy's windows.
 
 By AWS's delays alone, as if the windows were enabled on their crons: each ring installs at the first window
-at which its baseline approves. With the ledger: a ring that has a soak requests at the first window whose
-manifest, made when the DAG starts, has the patch; on Windows the baseline must approve too, since there the
-list only narrows it; a freeze keeps the gate closed.
+at which its baseline approves. With the ledger: a ring of production requests at the first window
+whose manifest, made when the DAG starts, has the patch; on Windows the baseline must approve too, since there the
+list only narrows it; a freeze keeps the gate closed. Other rings install by their delays all the same.
 
 What is assumed, the same for both: a ring's nodes have it and show it (evidence read, rebooted where the
 window reboots) when its window ends, and the next ring requests it when its window starts. A re-issue is
@@ -138,8 +138,8 @@ def soak_days(stage: Stage, patch: Patch) -> int:
 
 
 def has_soak(stage: Stage) -> bool:
-    """Whether the ring's releases wait for a soak in the ring before: production always does."""
-    return stage.ring.production or stage.ring.soak is not None
+    """Whether the ring's releases wait for a soak in the ring before: production's do, which have a manifest."""
+    return stage.ring.production
 
 
 def _clock(before: Arrivals, issued: datetime) -> datetime | None:

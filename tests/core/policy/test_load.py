@@ -310,10 +310,17 @@ WRONG = [
     ),
     ("  - name: nonprod", "  - {name: nonprod, soak: 3}", "P025", "soak: 3", "expected no soak in the first ring"),
     ("    soak: 7\n", "", "P026", "name: prod", "expected soak, the days that patches stay in nonprod first"),
+    (
+        "  - name: nonprod\n",
+        "  - name: nonprod\n  - {name: staging, soak: 3}\n",
+        "P028",
+        "name: staging",
+        "nothing would hold patches back here; add `production: true`, or leave soak out",
+    ),
     ("  - name: nonprod", "  - {name: nonprod, production: true}", "P027", "nonprod, prod", "not production first"),
     (
         "    soak: 7\n",
-        "    soak: 7\n  - {name: late, soak: 1}\n",
+        "    soak: 7\n  - {name: late}\n",
         "P027",
         "name: late",
         "expected production rings last, found late after prod",
@@ -332,6 +339,11 @@ def test_what_is_wrong_is_named_with_code_line_and_what_to_do(
     where = POLICY[: POLICY.index(old)].count("\n") + 1
     assert int(place.rpartition(":")[2]) == min(lines, key=lambda line: abs(line - where))
     assert says in message
+
+
+def test_a_ring_between_the_first_and_production_needs_no_soak() -> None:
+    rings = load(POLICY.replace("  - name: nonprod\n", "  - name: nonprod\n  - name: staging\n")).policy.rings
+    assert [ring.soak is None for ring in rings] == [True, True, False]
 
 
 @pytest.mark.parametrize("kind", ["scan", "install"])

@@ -49,11 +49,11 @@ class Soak(Part):
 
 
 class Ring(Part):
-    """A stage. What it says of soak is what its own releases demand of the ring before."""
+    """A stage. What production says of soak is what its own releases demand of the ring before."""
 
     name: Name
     production: bool = Field(default=False, description="Its windows are gated, whatever they say.")
-    soak: Soak | None = Field(default=None, description="None for the first ring, which nothing comes before.")
+    soak: Soak | None = Field(default=None, description="Of production rings: the others have no gate to hold it.")
     min_nodes: int = Field(default=1, ge=1, le=10_000, description="Healthy nodes that a soak needs.")
     max_failure_percent: Percent = Field(default=5.0, description="Failed installs that void a soak.")
     max_wait_days: int = Field(default=30, ge=1, le=365, description="A patch that waits longer is alerted.")

@@ -2,8 +2,9 @@
 
     P020 a name given twice                     P024 an unknown window in `replaces`, or one it cannot replace
     P021 an unknown ring                        P025 soak where nothing comes before
-    P022 an unknown baseline                    P026 a ring without the soak that its releases demand
+    P022 an unknown baseline                    P026 a production ring without the soak that its releases demand
     P023 an unknown patch group                 P027 production rings that do not come last
+                                                P028 soak in a ring that is not production
 
 Whether it is also wise is the lint's to say.
 """
@@ -57,12 +58,18 @@ def _rings(policy: Policy) -> Iterator[Problem]:
         )
     for index, ring in enumerate(policy.rings[1:], start=1):
         before = policy.rings[index - 1]
-        if ring.soak is None:
+        if ring.production and ring.soak is None:
             yield (
                 "P026",
                 ("rings", index),
                 f"expected soak, the days that patches stay in {before.name} first, found none: add `soak: 7`",
             )
+        if ring.soak is not None and not ring.production:
+            message = (
+                f"expected soak in production rings only, found it in {ring.name}: only their windows have a manifest "
+                "and a gate, so nothing would hold patches back here; add `production: true`, or leave soak out"
+            )
+            yield "P028", ("rings", index, "soak"), message
         if before.production and not ring.production:
             yield (
                 "P027",
