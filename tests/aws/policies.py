@@ -117,6 +117,31 @@ def apply_everywhere(policy: Policy) -> list[Outcome[Plan]]:
     )
 
 
+def theirs_window(lab: LabHandle, group: str) -> str:
+    """A window of others that installs on a patch group by the baseline registered there, called as one of ours."""
+    ssm = lab.client("ssm")
+    window: str = ssm.create_maintenance_window(
+        Name="sluice-install-nonprod",
+        Schedule="cron(0 5 ? * SUN *)",
+        Duration=3,
+        Cutoff=1,
+        AllowUnassociatedTargets=False,
+    )["WindowId"]
+    target = ssm.register_target_with_maintenance_window(
+        WindowId=window, ResourceType="INSTANCE", Targets=[{"Key": "tag:Patch Group", "Values": [group]}]
+    )["WindowTargetId"]
+    ssm.register_task_with_maintenance_window(
+        WindowId=window,
+        TaskArn="AWS-RunPatchBaseline",
+        TaskType="RUN_COMMAND",
+        MaxConcurrency="1",
+        MaxErrors="1",
+        Targets=[{"Key": "WindowTargetIds", "Values": [target]}],
+        TaskInvocationParameters={"RunCommand": {"Parameters": {"Operation": ["Install"]}}},
+    )
+    return window
+
+
 def state(lab: LabHandle, account: str = "111111111111", region: str = "eu-west-3") -> dict[str, Any]:
     """What a location's Systems Manager has, in names instead of ids: two that are alike are equal."""
     location = lab.location(account, region)

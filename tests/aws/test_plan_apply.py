@@ -19,6 +19,7 @@ from policies import (
     plan_everywhere,
     small,
     state,
+    theirs_window,
 )
 
 from lab.faults import FaultRule
@@ -268,26 +269,6 @@ def foreign_things(lab: LabHandle) -> dict[str, str]:
         Targets=[{"Key": "tag:Patch Group", "Values": ["theirs"]}],
     )["AssociationDescription"]["AssociationId"]
     return {"baseline": baseline, "window": window, "association": association}
-
-
-def theirs_window(lab: LabHandle, group: str) -> str:
-    ssm = lab.client("ssm")
-    window: str = ssm.create_maintenance_window(
-        Name=INSTALL, Schedule="cron(0 5 ? * SUN *)", Duration=3, Cutoff=1, AllowUnassociatedTargets=False
-    )["WindowId"]
-    target = ssm.register_target_with_maintenance_window(
-        WindowId=window, ResourceType="INSTANCE", Targets=[{"Key": "tag:Patch Group", "Values": [group]}]
-    )["WindowTargetId"]
-    ssm.register_task_with_maintenance_window(
-        WindowId=window,
-        TaskArn="AWS-RunPatchBaseline",
-        TaskType="RUN_COMMAND",
-        MaxConcurrency="1",
-        MaxErrors="1",
-        Targets=[{"Key": "WindowTargetIds", "Values": [target]}],
-        TaskInvocationParameters={"RunCommand": {"Parameters": {"Operation": ["Install"]}}},
-    )
-    return window
 
 
 def test_foreign_objects_are_never_touched_not_even_of_the_same_name(lab: LabHandle) -> None:

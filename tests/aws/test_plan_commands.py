@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from policies import FOUR, SMALL, apply, changed, connect, plan, small, state
+from policies import FOUR, SMALL, apply, changed, connect, plan, small, state, theirs_window
 
 from lab.faults import FaultRule
 from lab.testing import LabHandle
@@ -160,6 +160,22 @@ def test_what_is_of_others_stops_its_location_before_anything_changes(
     assert lab.server.calls.total(mutating=True) == 0
     assert main(["apply", "--yes", "--take-over", "nonprod-linux", "--policy", str(policy_file)]) == 0
     assert main(["plan", "--policy", str(policy_file)]) == 0
+
+
+def test_destroy_says_what_it_changes_for_others_and_needs_their_word(
+    lab: LabHandle, policy_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    apply(connect(small()), small())
+    theirs_window(lab, "nonprod-linux")
+    lab.server.calls.clear()
+    assert main(["destroy", "--yes", "--yes", "--policy", str(policy_file)]) == 1
+    captured = capsys.readouterr()
+    assert "which becomes its operating system's default at once (needs --take-over 'nonprod-linux')" in captured.out
+    assert "agree with --take-over 'nonprod-linux'" in captured.err
+    assert lab.server.calls.total(mutating=True) == 0
+    agreed = ["--take-over", "nonprod-linux"]
+    assert main(["destroy", "--yes", "--yes", *agreed, "--policy", str(policy_file)]) == 0
+    assert not lab.location().patch_groups
 
 
 def test_what_changed_since_it_was_shown_is_not_applied(

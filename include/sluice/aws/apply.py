@@ -115,7 +115,7 @@ def refusal(plan: Plan, take_over: tuple[str, ...]) -> str:
     options = " ".join(f"--take-over {name!r}" for name in needs)
     return (
         f"{plan.key}: nothing was changed: this would change things of others: {', '.join(needs)}. Look at the plan,"
-        f" talk to their owners, then agree with {options}, or leave it out of the policy."
+        f" talk to their owners, then agree with {options}, or let the policy leave them alone."
     )
 
 

@@ -24,13 +24,7 @@ def add(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     plans.add_options(command)
-    command.add_argument(
-        "--take-over",
-        action="append",
-        default=[],
-        metavar="GROUP",
-        help="agree to change what others have on this patch group, as the plan says; may be given again",
-    )
+    plans.add_take_over(command)
     command.add_argument("--yes", action="store_true", help="don't ask")
 
 

@@ -1,7 +1,8 @@
 """`python -m sluice destroy`: remove from AWS what is the deployment's, after asking twice.
 
 Windows, baselines, registrations and documents with its ownership tags go; so nodes of its patch groups
-fall on their operating system's default baseline. History, logs, evidence and images stay.
+fall on their operating system's default baseline. Where a window or association of others patches such a group,
+that needs --take-over. History, logs, evidence and images stay.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: Subparsers) -> None:
-    """`destroy [--policy PATH] [--location …] [--yes --yes]`."""
+    """`destroy [--policy PATH] [--location …] [--take-over NAME] [--yes --yes]`."""
     command = subparsers.add_parser(
         "destroy",
         help="remove from AWS what is the deployment's",
@@ -24,6 +25,7 @@ def add(subparsers: Subparsers) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     plans.add_options(command)
+    plans.add_take_over(command)
     command.add_argument("--yes", action="count", default=0, help="given twice: don't ask")
 
 
@@ -40,4 +42,4 @@ def run(options: argparse.Namespace) -> int:
             and plans.agreed_to(f"Sure? Type the deployment's name, {policy.deployment}:", policy.deployment)
         )
 
-    return carry_out(policy, locations, plans.planner(policy, empty=True), agreed, ())
+    return carry_out(policy, locations, plans.planner(policy, empty=True), agreed, tuple(options.take_over))

@@ -43,6 +43,17 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_take_over(command: argparse.ArgumentParser) -> None:
+    """`--take-over`."""
+    command.add_argument(
+        "--take-over",
+        action="append",
+        default=[],
+        metavar="GROUP",
+        help="agree to change what others have on this patch group, as the plan says; may be given again",
+    )
+
+
 def sound_policy(options: argparse.Namespace) -> Policy:
     """The policy, if the check finds no error in it. Raises SluiceError."""
     from sluice.cli.words import now

@@ -298,6 +298,20 @@ def test_a_foreign_window_that_patches_a_group_whose_baseline_changes_needs_a_ta
     assert [notice.take_over for notice in plan.notices] == [()]
 
 
+def test_to_take_a_group_out_of_the_policy_needs_a_take_over_where_others_patch_it() -> None:
+    served = Found(Key(GROUP, "web (UBUNTU)"), "pb-1", Registration("web", "UBUNTU", "pb-1"))
+    foreign = other(("tag:Patch Group", ("web",)))
+    plan = make_plan(ACCOUNT, REGION, {}, Actual((served,), (foreign,)))
+    assert plan.needs() == ("web",)
+    assert plan.needs(["web"]) == ()
+    (notice,) = plan.notices
+    assert notice.effect == (
+        "patches patch group web by the baseline registered there, which becomes its operating system's default at once"
+    )
+    alone = make_plan(ACCOUNT, REGION, {}, Actual((served,), (other(("tag:Patch Group", ("db",))),)))
+    assert alone.needs() == ()
+
+
 def test_a_difference_names_the_field_and_both_values() -> None:
     before = WindowTarget("w", "slot", "tag:Patch Group", ("web",), "o")
     after = replace(before, values=("db", "web"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,13 +74,15 @@ class Notice:
     """What has to be agreed to with `--take-over` first."""
 
 
-def notices(others: Sequence[Other], groups: Sequence[str], changed: Sequence[str]) -> tuple[Notice, ...]:
-    """What to tell of others on `groups`; `changed` are those whose registrations the plan changes."""
-    found = (_notice(other, groups, set(changed)) for other in others)
+def notices(
+    others: Sequence[Other], groups: Sequence[str], changed: Collection[str], dropped: Collection[str]
+) -> tuple[Notice, ...]:
+    """What to tell of others on `groups`: the plan changes registrations of `changed`, and ends some of `dropped`."""
+    found = (_notice(other, groups, changed, dropped) for other in others)
     return tuple(notice for notice in found if notice is not None)
 
 
-def _notice(other: Other, groups: Sequence[str], changed: set[str]) -> Notice | None:
+def _notice(other: Other, groups: Sequence[str], changed: Collection[str], dropped: Collection[str]) -> Notice | None:
     on = other.groups(groups)
     state = "" if other.enabled else " (disabled)"
     if other.is_patch_policy:
@@ -92,11 +94,16 @@ def _notice(other: Other, groups: Sequence[str], changed: set[str]) -> Notice | 
     if not other.patches:
         runs = ", ".join(map(_name, other.documents)) or "nothing"
         return Notice(other.kind, other.id, other.name, f"runs {runs} on {_list(on)}{state}; not touched")
-    altered = tuple(group for group in on if group in changed)
-    if not altered:
+    become = {"the policy's": changed, "its operating system's default": dropped}
+    effects = [
+        f"patches {_list(altered)} by the baseline registered there, which becomes {whose} at once"
+        for whose, ones in become.items()
+        if (altered := tuple(group for group in on if group in ones))
+    ]
+    if not effects:
         return Notice(other.kind, other.id, other.name, f"patches {_list(on)} by the policy's baselines{state}")
-    effect = f"patches {_list(altered)} by the baseline registered there, which becomes the policy's at once{state}"
-    return Notice(other.kind, other.id, other.name, effect, altered)
+    agree = tuple(group for group in on if group in changed or group in dropped)
+    return Notice(other.kind, other.id, other.name, f"{'; '.join(effects)}{state}", agree)
 
 
 def _list(groups: Sequence[str]) -> str:

@@ -128,13 +128,18 @@ def make_plan(account: str, region: str, wanted: Mapping[Key, AWSObject], actual
     changes = [_change(key, wanted.get(key), named.get(key)) for key in _in_order(wanted, named)]
     changes += [_removal(found) for found in surplus if found.owned]
     settled = tuple(change for change in changes if change is not None)
-    groups = sorted({object.group for object in wanted.values() if isinstance(object, Registration)})
+    groups = {object.group for object in wanted.values() if isinstance(object, Registration)}
     altered = {
         change.wanted.group
         for change in settled
         if change.action in ("create", "update") and isinstance(change.wanted, Registration)
     }
-    return Plan(account, region, settled, notices(actual.others, groups, sorted(altered)))
+    dropped = {
+        change.found.object.group
+        for change in settled
+        if change.action == "delete" and change.found and isinstance(change.found.object, Registration)
+    }
+    return Plan(account, region, settled, notices(actual.others, sorted(groups | dropped), altered, dropped))
 
 
 def _choose(wanted: Mapping[Key, AWSObject], objects: Iterable[Found]) -> tuple[dict[Key, Found], list[Found]]:
