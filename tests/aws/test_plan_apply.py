@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from policies import (
     FOUR,
+    SMALL,
     apply,
     apply_everywhere,
     changed,
@@ -309,6 +310,28 @@ def test_two_deployments_in_one_account_do_not_touch_each_other(lab: LabHandle) 
     assert plan(connection, one).pending == ()
     apply_plan(connection, "other", plan(connection, other, empty=True))
     assert plan(connection, one).pending == ()
+
+
+def test_the_document_stays_while_another_deployment_has_windows_and_goes_with_the_last(lab: LabHandle) -> None:
+    pilot = small(
+        deployment="pilot",
+        baselines=[{"name": "ubuntu", "os": "UBUNTU", "rules": [{"priority": ["Required"]}]}],
+        patch_groups=[{"name": "pilot", "ring": "nonprod", "baselines": ["ubuntu"], "products": ["UBUNTU 22.04"]}],
+        windows=[{**SMALL["windows"][0], "patch_groups": ["pilot"]}],
+        extras={},
+    )
+    connection = connect(small())
+    apply(connection, pilot)
+    apply(connection, small())
+    leaving = plan(connection, pilot, empty=True)
+    assert [(notice.kind, notice.id) for notice in leaving.notices[:1]] == [("document", reboot_document.NAME)]
+    assert "stays: windows of other deployments run it (sluice)" in leaving.notices[0].effect
+    apply_plan(connection, "pilot", leaving)
+    assert plan(connection, pilot, empty=True).pending == ()
+    assert reboot_document.NAME in lab.location().documents
+    assert plan(connection, small()).pending == ()
+    apply_plan(connection, "sluice", plan(connection, small(), empty=True))
+    assert reboot_document.NAME not in lab.location().documents
 
 
 def test_a_group_that_a_foreign_baseline_serves_needs_to_be_taken_over(lab: LabHandle) -> None:

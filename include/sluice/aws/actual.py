@@ -28,9 +28,9 @@ def read_actual(connection: Connection, deployment: str) -> Actual:
     """The deployment's objects, what stands in their place, and what others have on nodes. All pages of everything."""
     own_baselines = list(baselines.found(connection, deployment))
     ids = {found.id for found in own_baselines if found.key.noun == BASELINE}
-    found, others = _windows(connection, deployment)
+    found, others, deployments = _windows(connection, deployment)
     single = (
-        documents.found(connection, deployment, reboot_document.NAME),
+        documents.found(connection, deployment, reboot_document.NAME, deployments),
         config_rules.found(connection, deployment, desired.config_rule_name(deployment)),
         data_syncs.found(connection, desired.data_sync_name(deployment)),
     )
@@ -42,24 +42,30 @@ def read_actual(connection: Connection, deployment: str) -> Actual:
             *(one for one in single if one is not None),
         ),
         others=(*others, *associations.others(connection)),
+        deployments=deployments,
     )
 
 
-def _windows(connection: Connection, deployment: str) -> tuple[list[Found], list[Other]]:
+def _windows(connection: Connection, deployment: str) -> tuple[list[Found], list[Other], tuple[str, ...]]:
+    """The deployment's windows with their parts, those of others, and which other deployments have some."""
     found: list[Found] = []
     others: list[Other] = []
+    deployments: set[str] = set()
     names: set[str] = set()
     for identity in sorted(windows.listed(connection), key=lambda one: str(one["WindowId"])):
         window_id = identity["WindowId"]
-        name = tags.owned_name(tags.read(connection, "MaintenanceWindow", window_id), deployment)
+        own = tags.read(connection, "MaintenanceWindow", window_id)
+        name = tags.owned_name(own, deployment)
         if name is None:
+            if other := tags.owner(own):
+                deployments.add(other)
             others.append(other_window(connection, identity))
             continue
         if name in names:
             name = f"{name} ({window_id})"  # a copy, which no policy names: it goes
         names.add(name)
         found += _own_window(connection, window_id, name)
-    return found, others
+    return found, others, tuple(sorted(deployments))
 
 
 def _own_window(connection: Connection, window_id: str, name: str) -> Iterator[Found]:

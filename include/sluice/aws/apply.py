@@ -12,7 +12,6 @@ from sluice.aws import (
     documents,
     leases,
     patch_groups,
-    tags,
     window_targets,
     window_tasks,
     windows,
@@ -145,12 +144,13 @@ class _Run:
         if step.found is None:
             documents.create(self.connection, self.deployment, wanted)
             return
-        if not step.found.owned:
-            tags.take(self.connection, "Document", wanted.name, self.deployment, wanted.name)
+        documents.own(self.connection, self.deployment, wanted.name)
         documents.update(self.connection, wanted)
 
     def delete_document(self, step: Step) -> None:
-        documents.delete(self.connection, _found(step).id)
+        name = _found(step).id
+        documents.own(self.connection, self.deployment, name)
+        documents.delete(self.connection, name)
 
     def create_baseline(self, step: Step) -> None:
         wanted = cast("PatchBaseline", step.wanted)

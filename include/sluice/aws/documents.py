@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 
 from sluice.aws import tags
 from sluice.aws.permissions import calls
@@ -16,8 +17,11 @@ DOCUMENTS = tags.RESOURCES["Document"]
 
 
 @calls("ssm:DescribeDocument", "ssm:GetDocument", resources=DOCUMENTS)
-def found(connection: Connection, deployment: str, name: str) -> Found | None:
-    """The default version of a document; None where the account has none of that name."""
+def found(connection: Connection, deployment: str, name: str, others: Collection[str] = ()) -> Found | None:
+    """The default version of a document; None where the account has none of that name.
+
+    It is the deployment's also where a deployment has made it that is not among the `others` that have windows here.
+    """
     try:
         description = connection.need("ssm", "DescribeDocument", "Document", Name=name)["Document"]
     except AWSError as error:
@@ -30,7 +34,8 @@ def found(connection: Connection, deployment: str, name: str) -> Found | None:
         content = canonical(json.loads(answer["Content"]))
     except ValueError:
         raise AnswerError(f"{connection.key}: the document {name} is not JSON: expected GetDocument's") from None
-    owned = tags.owned_name(own, deployment) is not None
+    maker = tags.owner(own)
+    owned = maker is not None and maker not in others
     return Found(Key(DOCUMENT, name), name, Document(name, content), owned=owned)
 
 
@@ -84,6 +89,12 @@ def _same(connection: Connection, wanted: Document) -> str:
         if canonical(json.loads(answer["Content"])) == wanted.content:
             return version
     raise AnswerError(f"{connection.key}: no version of {wanted.name} has the content that AWS says one has: try again")
+
+
+def own(connection: Connection, deployment: str, name: str) -> None:
+    """Put the deployment's ownership tags on a document that does not have them."""
+    if tags.owner(tags.read(connection, "Document", name)) != deployment:
+        tags.take(connection, "Document", name, deployment, name)
 
 
 @calls("ssm:DeleteDocument", resources=DOCUMENTS, when="owned")

@@ -35,6 +35,11 @@ def ownership(deployment: str, name: str) -> list[dict[str, str]]:
     return [{"Key": DEPLOYMENT_TAG, "Value": deployment}, {"Key": OBJECT_TAG, "Value": name}]
 
 
+def owner(tags: Mapping[str, str]) -> str | None:
+    """The deployment whose object carries these tags; None: it is nobody's of the product."""
+    return tags.get(DEPLOYMENT_TAG) if OBJECT_TAG in tags else None
+
+
 def owned_name(tags: Mapping[str, str], deployment: str) -> str | None:
     """The policy's name of the object that carries these tags; None: it is not the deployment's."""
-    return tags.get(OBJECT_TAG) if tags.get(DEPLOYMENT_TAG) == deployment else None
+    return tags.get(OBJECT_TAG) if owner(tags) == deployment else None

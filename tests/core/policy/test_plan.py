@@ -252,6 +252,13 @@ def test_what_could_fire_is_disabled_before_anything_else() -> None:
     ]
 
 
+def test_windows_go_before_anything_is_taken_from_their_groups() -> None:
+    window = Found(Key(WINDOW, "one"), "mw-1", windows_of("one")[Key(WINDOW, "one")])
+    served = Found(Key(GROUP, "web (UBUNTU)"), "pb-1", Registration("web", "UBUNTU", "pb-1"))
+    plan = make_plan(ACCOUNT, REGION, {}, Actual((served, window)))
+    assert [step.key.noun for step in plan.steps if step.act == "delete"] == [WINDOW, GROUP]
+
+
 def test_nothing_that_is_not_ours_is_ever_deleted() -> None:
     theirs = Found(Key(GROUP, "web (UBUNTU)"), "pb-1", Registration("web", "UBUNTU", "pb-1"), owned=False)
     assert make_plan(ACCOUNT, REGION, {}, Actual((theirs,))).changes == ()

@@ -56,6 +56,8 @@ class Actual:
 
     objects: tuple[Found, ...] = ()
     others: tuple[Other, ...] = ()
+    deployments: tuple[str, ...] = ()
+    """Other deployments that have windows here: they run the same document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,10 @@ def make_plan(account: str, region: str, wanted: Mapping[Key, AWSObject], actual
     named = {key: replace(found, object=_named(found.object, chosen)) for key, found in chosen.items()}
     changes = [_change(key, wanted.get(key), named.get(key)) for key in _in_order(wanted, named)]
     changes += [_removal(found) for found in surplus if found.owned]
-    settled = tuple(change for change in changes if change is not None)
+    planned = [change for change in changes if change is not None]
+    shared = [change for change in planned if change.action == "delete" and change.key.noun == DOCUMENT]
+    kept = shared if actual.deployments else []
+    settled = tuple(change for change in planned if change not in kept)
     groups = {object.group for object in wanted.values() if isinstance(object, Registration)}
     altered = {
         change.wanted.group
@@ -139,7 +144,8 @@ def make_plan(account: str, region: str, wanted: Mapping[Key, AWSObject], actual
         for change in settled
         if change.action == "delete" and change.found and isinstance(change.found.object, Registration)
     }
-    return Plan(account, region, settled, notices(actual.others, sorted(groups | dropped), altered, dropped))
+    told = notices(actual.others, sorted(groups | dropped), altered, dropped)
+    return Plan(account, region, settled, (*(_stays(change.key, actual.deployments) for change in kept), *told))
 
 
 def _choose(wanted: Mapping[Key, AWSObject], objects: Iterable[Found]) -> tuple[dict[Key, Found], list[Found]]:
@@ -202,6 +208,12 @@ def _change(key: Key, wanted: AWSObject | None, found: Found | None) -> Change |
     return Change("update", key, changed, found, wanted, take_over)
 
 
+def _stays(key: Key, deployments: Iterable[str]) -> Notice:
+    """That a document outlives the deployment that made it."""
+    effect = f"stays: windows of other deployments run it ({', '.join(deployments)}); the last one takes it away"
+    return Notice(key.noun, key.name, key.name, effect)
+
+
 def _removal(found: Found) -> Change:
     return Change("delete", found.key, differences(found.object, None), found)
 
@@ -214,6 +226,8 @@ def _steps(changes: tuple[Change, ...]) -> Iterator[Step]:
     # First of all what could fire: an enabled window that is not to be, or is to be changed.
     for window in windows:
         yield from window.hold()
+    for window in windows:
+        yield from window.removal()
     for noun in (DOCUMENT, BASELINE):
         yield from _of(by_noun[noun], "create", "update")
     # A baseline that goes must serve nothing; a group has one baseline of an operating system at a time.
@@ -222,8 +236,6 @@ def _steps(changes: tuple[Change, ...]) -> Iterator[Step]:
         yield from _of(by_noun[noun], "create", "update")
     for window in windows:
         yield from window.steps()
-    for window in windows:
-        yield from window.removal()
     for noun in (BASELINE, DATA_SYNC, CONFIG_RULE, DOCUMENT):
         yield from _of(by_noun[noun], "delete")
     for noun in (DATA_SYNC, CONFIG_RULE):
