@@ -134,6 +134,9 @@ def test_a_fleet_and_policy_in_order_end_with_0(lab: LabHandle, capsys: pytest.C
             Bucket=f"sluice-{use}-222222222222-eu-central-1",
             CreateBucketConfiguration={"LocationConstraint": "eu-central-1"},
         )
+    lab.client("s3").create_bucket(
+        Bucket="sluice-evidence-111111111111", CreateBucketConfiguration={"LocationConstraint": "eu-west-3"}
+    )
     trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
     for ring in ("nonprod", "prod"):
         lab.client("iam", account="222222222222").create_role(

@@ -13,10 +13,10 @@ import pytest
 from lab.evaluate import Evr
 from lab.faults import FaultRule
 from lab.testing import LabHandle
-from sluice.aws import buckets, inventory, nodes, prerequisites, roles
+from sluice.aws import buckets, config_recorders, inventory, nodes, prerequisites, roles
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.errors import DeniedError
-from sluice.core.policy.places import Location, Roles
+from sluice.core.policy.places import Extras, Location, Roles
 from sluice.core.policy.policy import Policy
 from sluice.files import DEMO, SHIPPED, read_policy
 
@@ -124,6 +124,66 @@ def test_a_bucket_is_there_missing_elsewhere_or_nobody_knows(
         name: buckets.look(connection, f"{name}-bucket", "logs").state for name in ("here", "abroad", "locked", "gone")
     }
     assert found == {"here": "there", "abroad": "elsewhere", "locked": "unknown", "gone": "missing"}
+
+
+def test_every_bucket_that_the_policy_names_is_looked_at_the_evidences_as_the_caller(
+    connections: Connections, connection: Connection, aws_environment: LabHandle, demo: Policy
+) -> None:
+    s3 = aws_environment.client("s3", region="eu-central-1")
+    s3.create_bucket(Bucket="evidence-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    changes = {"evidence": {"bucket": "evidence-bucket"}, "extras": {"data_sync_bucket": "inventory-{account}"}}
+    policy = Policy.model_validate({**demo.model_dump(mode="json", by_alias=True, exclude_unset=True), **changes})
+    found = {one.name: one.state for one in prerequisites.facts(connection, connections, policy).buckets}
+    assert found == {
+        f"sluice-operations-{ACCOUNT}-{REGION}": "missing",
+        f"sluice-logs-{ACCOUNT}-{REGION}": "missing",
+        f"inventory-{ACCOUNT}": "missing",
+        "evidence-bucket": "there",
+    }
+
+
+def test_a_recorder_is_missing_stopped_silent_on_patches_or_records(
+    connection: Connection, aws_environment: LabHandle
+) -> None:
+    config = aws_environment.client("config")
+    assert config_recorders.look(connection) == "missing"
+    recorder = {"name": "default", "roleARN": f"arn:aws:iam::{ACCOUNT}:role/config"}
+    only = {"allSupported": False, "includeGlobalResourceTypes": False, "resourceTypes": ["AWS::EC2::Instance"]}
+    config.put_configuration_recorder(ConfigurationRecorder={**recorder, "recordingGroup": only})
+    assert config_recorders.look(connection) == "without patch compliance"
+    config.put_configuration_recorder(ConfigurationRecorder=recorder)
+    assert config_recorders.look(connection) == "stopped"
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "config-bucket"})
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    assert config_recorders.look(connection) == "recording"
+    aws_environment.take_problems()  # moto's answers have members that AWS's model has not
+
+
+@pytest.mark.parametrize(
+    ("group", "records"),
+    [
+        ({"recordingStrategy": {"useOnly": "ALL_SUPPORTED_RESOURCE_TYPES"}, "allSupported": True}, True),
+        ({"allSupported": False, "resourceTypes": ["AWS::SSM::PatchCompliance"]}, True),
+        ({"recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"}, "allSupported": False}, True),
+        (
+            {
+                "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
+                "exclusionByResourceTypes": {"resourceTypes": ["AWS::SSM::PatchCompliance"]},
+            },
+            False,
+        ),
+    ],
+)
+def test_what_a_recorder_records_is_read_from_its_strategy(group: dict[str, Any], records: bool) -> None:
+    assert config_recorders.records(group) == records
+
+
+def test_the_recorder_is_looked_for_only_where_the_policy_has_the_rule(
+    connections: Connections, connection: Connection, demo: Policy
+) -> None:
+    asked = demo.model_copy(update={"extras": Extras(config_rule=True)})
+    assert prerequisites.facts(connection, connections, demo).recorder is None
+    assert prerequisites.facts(connection, connections, asked).recorder == "missing"
 
 
 def test_each_role_that_cannot_be_assumed_is_told_with_awss_words(aws_environment: LabHandle, demo: Policy) -> None:

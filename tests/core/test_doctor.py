@@ -195,6 +195,21 @@ def test_roles_permissions_and_buckets_that_are_missing_are_errors() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("recorder", "name"),
+    [
+        ("missing", "recorder-missing"),
+        ("stopped", "recorder-silent"),
+        ("without patch compliance", "recorder-silent"),
+        ("recording", None),
+        (None, None),
+    ],
+)
+def test_a_rule_of_aws_config_without_a_recorder_for_it_is_an_error(recorder: Any, name: str | None) -> None:
+    found = [(one.name, one.severity) for one in examine(Facts(recorder=recorder), POLICY)]
+    assert found == ([(name, "error")] if name else [])
+
+
 def test_what_nobody_can_tell_is_unknown_and_said_once() -> None:
     known = Facts(
         permissions=(PermissionFact("reader", "a", unknown="denied"), PermissionFact("halter", "b", unknown="denied")),

@@ -8,7 +8,10 @@ from sluice.core.doctor import BucketFact
 from sluice.core.errors import AWSError
 
 
-@calls("s3:ListBucket", resources=("arn:{partition}:s3:::{operations}", "arn:{partition}:s3:::{logs}"))
+@calls(
+    "s3:ListBucket",
+    resources=("arn:{partition}:s3:::{operations}", "arn:{partition}:s3:::{logs}", "arn:{partition}:s3:::{inventory}"),
+)
 def look(connection: Connection, name: str, use: str) -> BucketFact:
     """Whether a bucket is there and ours to use; HeadBucket answers without words (S3 API: no body)."""
     try:

@@ -37,8 +37,8 @@ class Permission:
     """`ssm:DeleteMaintenanceWindow`."""
     resources: tuple[str, ...]
     """ARNs with `{partition}`, `{account}`, `{region}`, `{role_path}`, `{role}`, `{window_service}` and
-    `{operations}` and `{logs}` (buckets) to fill in, or `*`: what IAM knows no resource for is refused on anything
-    else."""
+    `{operations}`, `{logs}` and `{inventory}` (buckets) to fill in, or `*`: what IAM knows no resource for is refused
+    on anything else."""
     when: When
     where: tuple[Where, ...] = ()
 

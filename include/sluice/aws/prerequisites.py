@@ -6,6 +6,7 @@ A part that cannot be read leaves the others as they are: it becomes `unread`, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from sluice.aws import (
@@ -13,6 +14,7 @@ from sluice.aws import (
     associations,
     baselines,
     buckets,
+    config_recorders,
     instance_profiles,
     inventory,
     nodes,
@@ -54,7 +56,8 @@ def facts(connection: Connection, connections: Connections, policy: Policy) -> F
         policy,
         roles=(*roles.assumed(connections, location, policy), *roles.of_windows(connection, policy)),
         permissions=tuple(roles.may(connection, policy, duty) for duty in roles.duties(policy)),
-        buckets=tuple(_buckets(connection, policy)),
+        buckets=(*_buckets(connection, policy), *_evidence(connections, policy)),
+        recorder=policy.extras.config_rule,
     )
 
 
@@ -69,6 +72,8 @@ def _facts(
     permissions: tuple[PermissionFact, ...],
     roles: tuple[RoleFact, ...] = (),
     buckets: tuple[BucketFact, ...] = (),
+    *,
+    recorder: bool = False,
 ) -> Facts:
     reading = _Reading()
     no_nodes: list[Node] = []
@@ -93,6 +98,7 @@ def _facts(
         roles=roles,
         permissions=permissions,
         buckets=buckets,
+        recorder=reading("recorder", lambda: config_recorders.look(connection), None) if recorder else None,
         unread=reading.unread,
     )
 
@@ -115,10 +121,11 @@ def _other_windows(connection: Connection, deployment: str) -> Iterator[Other]:
 
 
 def _buckets(connection: Connection, policy: Policy) -> Iterator[BucketFact]:
-    """The location's own buckets. The evidence bucket is the control account's, and its business."""
+    """The location's own buckets."""
     named = {
         "manifests, leases and recorded steps": policy.operations_bucket,
         "the output of commands": policy.logs.bucket,
+        "the resource data sync": policy.extras.data_sync_bucket,
     }
     for window in policy.windows:
         if window.logs and window.logs.bucket:
@@ -127,3 +134,14 @@ def _buckets(connection: Connection, policy: Policy) -> Iterator[BucketFact]:
         if name:
             full = name.replace("{account}", connection.account).replace("{region}", connection.region)
             yield buckets.look(connection, full, use)
+
+
+def _evidence(connections: Connections, policy: Policy) -> Iterator[BucketFact]:
+    """The bucket of the evidence: the control account's, so the caller looks at it, whatever its Region."""
+    if policy.evidence.bucket:
+        own = connections.own()
+        try:
+            found = buckets.look(own, policy.evidence.bucket, "evidence")
+        finally:
+            own.close()
+        yield replace(found, state="there") if found.state == "elsewhere" else found

@@ -235,6 +235,10 @@ class Connections:
         """The caller's own boto3 session, before any role is assumed."""
         return self._base
 
+    def own(self) -> Connection:
+        """A connection of the caller's own, before any role is assumed, in the session's Region."""
+        return self._connection(self._own, CALLER, self._base.region_name or "")
+
     def open(self, location: Location, duty: Duty) -> Connection:
         """A connection whose account AWS has confirmed.
 

@@ -1,7 +1,7 @@
 """IAM statements, as CloudFormation has them, of what `sluice.aws.duties` says.
 
 Values that a stack's owner chooses stay parameters of the template: `Deployment`, `RolePath`, `RolePrefix`,
-`OperationsBucketPrefix`, `LogsBucketPrefix`, the names of windows and patch groups.
+`OperationsBucketPrefix`, `LogsBucketPrefix`, `InventoryBucketPrefix`, the names of windows and patch groups.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ NAMES = {
     "role_path": "${RolePath}",
     "operations": "${OperationsBucketPrefix}-${AWS::AccountId}-*",
     "logs": "${LogsBucketPrefix}-${AWS::AccountId}-*",
+    "inventory": "${InventoryBucketPrefix}-${AWS::AccountId}-*",
 }
 WINDOW_ROLES = {
     Duty.NONPROD_INSTALLER: "${RolePrefix}-window-nonprod",

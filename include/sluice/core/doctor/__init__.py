@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from sluice.core.doctor.facts import BucketFact, Facts, PermissionFact, RoleFact, Topic
+from sluice.core.doctor.facts import BucketFact, Facts, PermissionFact, Recorder, RoleFact, Topic
 from sluice.core.doctor.finding import SEVERITIES, Finding, Severity
 from sluice.core.doctor.nodes import BaselineOf, baseline_of, node_findings, patch_manager_group
 from sluice.core.doctor.places import PATCHERS, place_findings
@@ -20,6 +20,7 @@ __all__ = [
     "Finding",
     "Kind",
     "PermissionFact",
+    "Recorder",
     "RoleFact",
     "Severity",
     "Topic",

@@ -9,8 +9,12 @@ from typing import Literal
 from sluice.core.node import Node
 from sluice.core.policy.others import Other
 
-Topic = Literal["nodes", "baselines", "windows", "associations", "profiles", "inventory"]
+Topic = Literal["nodes", "baselines", "windows", "associations", "profiles", "inventory", "recorder"]
 """What is read as one: where it failed, nothing is concluded from it."""
+
+
+Recorder = Literal["recording", "stopped", "without patch compliance", "missing"]
+"""AWS Config's recorder in a location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +69,7 @@ class Facts:
     roles: tuple[RoleFact, ...] = ()
     permissions: tuple[PermissionFact, ...] = ()
     buckets: tuple[BucketFact, ...] = ()
+    recorder: Recorder | None = None
+    """None where the policy has no rule of AWS Config."""
     unread: Mapping[Topic, str] = field(default_factory=dict)
     """Why a topic could not be read."""

@@ -20,7 +20,7 @@ PATCHERS = {
 
 def place_findings(facts: Facts) -> Iterator[Finding]:
     """Everything that is not about single nodes."""
-    for check in (_unread, _others, _patchers, _roles, _permissions, _buckets):
+    for check in (_unread, _others, _patchers, _roles, _permissions, _buckets, _recorder):
         yield from check(facts)
 
 
@@ -161,3 +161,26 @@ def _buckets(facts: Facts) -> Iterator[Finding]:
                 "have one in each Region: put {region} into its name in the policy",
                 noun="bucket",
             )
+
+
+def _recorder(facts: Facts) -> Iterator[Finding]:
+    """What the policy's rule of AWS Config needs, where it has one."""
+    if facts.recorder == "missing":
+        yield Finding(
+            "recorder-missing",
+            "error",
+            ("AWS Config",),
+            "has no configuration recorder here: it refuses the rule that the policy asks for",
+            "set up a recorder that records AWS::SSM::PatchCompliance, or set extras.config_rule: false",
+            noun="service",
+        )
+    elif facts.recorder in ("stopped", "without patch compliance"):
+        state = "is stopped" if facts.recorder == "stopped" else "does not record AWS::SSM::PatchCompliance"
+        yield Finding(
+            "recorder-silent",
+            "error",
+            ("AWS Config",),
+            f"has a configuration recorder here that {state}: the rule that the policy asks for would say nothing",
+            "start it, with AWS::SSM::PatchCompliance among what it records, or set extras.config_rule: false",
+            noun="service",
+        )
