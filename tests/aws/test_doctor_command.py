@@ -125,6 +125,28 @@ def test_others_windows_and_associations_are_told(lab: LabHandle, capsys: pytest
     assert found["other-association"]["severity"] == "note"
 
 
+def test_nodes_that_a_foreign_windows_task_names_itself_are_told(
+    lab: LabHandle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ssm = lab.client("ssm")
+    window = ssm.create_maintenance_window(
+        Name="by-hand", Schedule="cron(0 2 * * ? *)", Duration=2, Cutoff=1, AllowUnassociatedTargets=True
+    )["WindowId"]
+    node = ssm.describe_instance_information()["InstanceInformationList"][0]["InstanceId"]
+    for document in ("AWS-RunPatchBaseline", "AWS-RunShellScript"):
+        ssm.register_task_with_maintenance_window(
+            WindowId=window,
+            TaskType="RUN_COMMAND",
+            TaskArn=document,
+            Targets=[{"Key": "InstanceIds", "Values": [node]}],
+            MaxConcurrency="1",
+            MaxErrors="1",
+        )
+    _, (location,) = told(capsys, "--read-only")
+    what = findings(location)["foreign-window"]["what"]
+    assert f"runs AWS-RunPatchBaseline, AWS-RunShellScript on InstanceIds={node}: it patches" in what
+
+
 def test_a_fleet_and_policy_in_order_end_with_0(lab: LabHandle, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--location", "222222222222/eu-central-1"]
     assert main(["apply", "--yes", *POLICY, *place]) == 0

@@ -79,7 +79,7 @@ def _own_window(connection: Connection, window_id: str, name: str) -> Iterator[F
 
 
 def other_window(connection: Connection, identity: dict[str, Any]) -> Other:
-    """A window of others: what it runs, and on what."""
+    """A window of others: what it runs, and on what; a task may name nodes itself, past the window's targets."""
     window_id = identity["WindowId"]
     targets = window_targets.listed(connection, window_id)
     tasks = window_tasks.listed(connection, window_id)
@@ -88,9 +88,18 @@ def other_window(connection: Connection, identity: dict[str, Any]) -> Other:
         id=window_id,
         name=identity["Name"],
         documents=tuple(task["TaskArn"] for task in tasks),
-        targets=tuple(pair for one in targets for pair in _pairs(one["Targets"])),
+        targets=tuple(dict.fromkeys((*_all_pairs(targets), *_of_tasks(tasks)))),
         enabled=identity.get("Enabled", True),
     )
+
+
+def _all_pairs(having: Iterable[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    return (pair for one in having for pair in _pairs(one.get("Targets", ())))
+
+
+def _of_tasks(tasks: Iterable[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What tasks name themselves, beside targets of their window."""
+    return (pair for pair in _all_pairs(tasks) if pair[0] != "WindowTargetIds")
 
 
 def _pairs(targets: Iterable[dict[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
