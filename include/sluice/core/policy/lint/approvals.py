@@ -15,8 +15,8 @@ NOT_LINUX = (WINDOWS_OS, "MACOS")
 RPM_WORDS = {"moderate": "medium", "unspecified": "unknown"}
 """Words of severity that are others of the policy's."""
 
-_WINDOWS_ID = re.compile(r"KB\d{4,8}|MS\d{2}-\d{3}")
-_NOTICE_ID = re.compile(r"CVE-\d{4}-\d+|(RHSA|RHBA|RHEA|ALAS\w*|ELSA|ELBA|RLSA|ALSA|SUSE-\w+)-.*\d.*", re.IGNORECASE)
+WINDOWS_ID = re.compile(r"KB\d{4,8}|MS\d{2}-\d{3}")
+NOTICE_ID = re.compile(r"CVE-\d{4}-\d+|(RHSA|RHBA|RHEA|ALAS\w*|ELSA|ELBA|RLSA|ALSA|SUSE-\w+)-.*\d.*", re.IGNORECASE)
 
 
 def check(subject: Subject) -> Iterator[Found]:
@@ -180,12 +180,12 @@ def _by_name(baseline: Baseline, at: Path) -> Iterator[Found]:
 def _wanted(system: str, kind: str, patch: str) -> str | None:
     """The form that a name should have (UG:patch-manager-approved-rejected-package-name-formats), None if it has it."""
     if system == WINDOWS_OS:
-        return None if _WINDOWS_ID.fullmatch(patch) else "a KB or bulletin of Windows such as KB5034441 or MS17-010"
-    if _WINDOWS_ID.fullmatch(patch):
+        return None if WINDOWS_ID.fullmatch(patch) else "a KB or bulletin of Windows such as KB5034441 or MS17-010"
+    if WINDOWS_ID.fullmatch(patch):
         return f"a package of {system}"
     if system in APT:
         plain = re.fullmatch(r"[a-z0-9][a-z0-9+.*?-]*", patch)
         return None if plain else "the bare name of a package, without architecture or version"
-    if kind == "rejected" and system != "SUSE" and (_NOTICE_ID.fullmatch(patch) or patch.isdigit()):
+    if kind == "rejected" and system != "SUSE" and (NOTICE_ID.fullmatch(patch) or patch.isdigit()):
         return "the name of a package: notices and CVEs can be approved, not rejected"
     return None

@@ -130,6 +130,8 @@ _ALL = (
     _question("P215", "a waiver that waives nothing"),
     _question("P216", "an exception for longer than a year"),
     _firm("P217", "an exception for everything"),
+    _firm("P218", "an exception of what cannot be"),
+    _question("P219", "a re-issued class that is not known here"),
     # places
     _firm("P221", "several accounts without roles to assume"),
     _question("P222", "roles without an external id"),
