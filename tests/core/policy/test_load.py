@@ -193,6 +193,13 @@ WRONG = [
     ("    patch_groups: web-prod", "    waves: {shares: [0]}", "P007", "waves", "expected shares above 0"),
     ("    patch_groups: web-prod", "    waves: {shares: [lots]}", "P006", "waves", "expected a number, found 'lots'"),
     ("    patch_groups: web-prod", "    backup: maybe", "P006", "maybe", "expected 'off', 'on' or 'required'"),
+    (
+        "    patch_groups: web-prod",
+        "    reboot: {when: always, how: inline}",
+        "P007",
+        "reboot",
+        "expected how: waves with when: always, found inline",
+    ),
     ("    patch_groups: web-prod", "    trigger: native", "P007", "install-prod", "expected trigger: airflow"),
     (
         "    patch_groups: web-prod",

@@ -94,6 +94,15 @@ class Reboot(Part):
         description="inline is AWS's RebootIfNeeded, which reboots after any install, needed or not.",
     )
 
+    @model_validator(mode="after")
+    def _inline_only_if_needed(self) -> Reboot:
+        if self.when == "always" and self.how == "inline":
+            raise ValueError(
+                "expected how: waves with when: always, found inline, which is AWS's RebootIfNeeded and leaves alone"
+                " what nothing was installed on: remove how, or write when: if_needed"
+            )
+        return self
+
 
 ALL_AT_ONCE = "all_at_once"
 
