@@ -14,6 +14,7 @@ from policies import FOUR, SMALL, apply, changed, connect, plan, small, state, t
 from lab.faults import FaultRule
 from lab.testing import LabHandle
 from sluice.__main__ import main
+from sluice.aws import locations
 from sluice.core.policy.load import load_policy
 from sluice.core.policy.policy import Policy
 
@@ -138,6 +139,22 @@ def test_a_denied_location_is_summed_up_and_the_others_are_done(
     assert not lab.location("222222222222", "eu-west-3").windows
     lab.server.faults.clear()
     assert main(["apply", "--yes", "--policy", str(file)]) == 0
+
+
+def test_a_slow_location_is_named_while_the_others_wait_and_what_is_printed_stays(
+    lab: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(tmp_path, small(locations=FOUR, roles={"assume": True}))
+    assert main(["plan", "--json", "--policy", str(file)]) == 2
+    quick = capsys.readouterr().out
+    monkeypatch.setattr(locations, "PATIENCE", 0.1)
+    slow = FaultRule(kind="delay", operation="ListAssociations", account="222222222222", region="eu-west-3", seconds=1)
+    lab.server.faults.add(slow)
+    assert main(["plan", "--json", "--policy", str(file)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == quick
+    waits = [line for line in captured.err.splitlines() if line.startswith("waiting for ")]
+    assert any("222222222222/eu-west-3" in line for line in waits)
 
 
 def test_only_the_locations_that_are_named_are_done(lab: LabHandle, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 AT_ONCE = 16
 """Locations that are worked on at once."""
+
+PATIENCE = 10.0
+"""Seconds after which it is said for the first time who is waited for; each further time comes after twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,13 @@ def in_each(
     duty: Duty,
     work: Callable[[Connection], T],
     opened: Callable[[Connection], None] = lambda connection: None,
+    waiting: Callable[[Sequence[Location]], None] = lambda locations: None,
 ) -> list[Outcome[T]]:
     """Do the work in every location, each as the duty; outcomes in the order of the locations.
 
-    `opened` hears of each connection before the work begins; it is called from several threads. Errors that
-    are not the product's (a bug) are raised when all are done.
+    `opened` hears of each connection before the work begins; it is called from several threads. `waiting` hears, where
+    there are several locations, which are still worked on after a while, and again later. Errors that are not the
+    product's (a bug) are raised when all are done.
     """
 
     def one(location: Location) -> Outcome[T]:
@@ -60,4 +65,20 @@ def in_each(
 
     with ThreadPoolExecutor(max(1, min(AT_ONCE, len(locations))), "location") as pool:
         futures = [pool.submit(one, location) for location in locations]
+        if len(futures) > 1:
+            _wait(futures, locations, waiting)
         return [future.result() for future in futures]
+
+
+def _wait(
+    futures: Sequence[Future[Outcome[T]]],
+    locations: Sequence[Location],
+    waiting: Callable[[Sequence[Location]], None],
+) -> None:
+    """Wait until all are done, and say now and then for whom."""
+    patience = PATIENCE
+    while wait(futures, patience).not_done:
+        still = [location for location, future in zip(locations, futures, strict=True) if not future.done()]
+        if still:
+            waiting(still)
+        patience *= 2

@@ -30,7 +30,7 @@ def carry_out(
 ) -> int:
     """Make the plans so. `agreed` is asked with the number of changes and where; answers the exit code."""
     connections = Connections.of(policy)
-    outcomes = in_each(connections, locations, Duty.POLICY_APPLIER, plan_of, plans.announce)
+    outcomes = in_each(connections, locations, Duty.POLICY_APPLIER, plan_of, plans.announce, plans.announce_waiting)
     plans.print_plans(outcomes, take_over)
     shown = {outcome.key: outcome.value for outcome in outcomes if outcome.value}
     pending = [outcome for outcome in outcomes if outcome.value and outcome.value.pending]
@@ -47,14 +47,11 @@ def carry_out(
         print("Nothing was changed.")
         return cli.FAILED
 
-    def work(connection: Connection) -> int:
-        return make_so(connection, policy, plan_of, shown.get(connection.key), take_over)
+    def work(connection: Connection) -> None:
+        plans.announce_done(connection, make_so(connection, policy, plan_of, shown.get(connection.key), take_over))
 
     places = [outcome.location for outcome in waiting]
-    results = in_each(connections, places, Duty.POLICY_APPLIER, work, plans.announce)
-    for result in results:
-        if result.error is None:
-            print(f"{result.key}: done, {result.value} steps; what is there is what was planned")
+    results = in_each(connections, places, Duty.POLICY_APPLIER, work, plans.announce, plans.announce_waiting)
     return cli.FAILED if plans.print_failures(results) or failed else cli.DONE
 
 

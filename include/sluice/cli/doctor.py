@@ -59,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
             return prerequisites.facts_as_found(connection, policy)
         return prerequisites.facts(connection, connections, policy)
 
-    outcomes = in_each(connections, plans.chosen(policy, options), Duty.READER, look, plans.announce)
+    chosen = plans.chosen(policy, options)
+    outcomes = in_each(connections, chosen, Duty.READER, look, plans.announce, plans.announce_waiting)
     judged = as_found(policy) if options.read_only else policy
     findings = [examine(outcome.value, judged) if outcome.value else [] for outcome in outcomes]
     if options.json:

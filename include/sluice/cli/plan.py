@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             calls[connection.key] = planned_calls(connection, policy.deployment, plan)
         return plan
 
-    outcomes = in_each(Connections.of(policy), locations, Duty.READER, work, plans.announce)
+    outcomes = in_each(Connections.of(policy), locations, Duty.READER, work, plans.announce, plans.announce_waiting)
     if options.json:
         print(json.dumps({"locations": [plans.as_json(one, calls.get(one.key, ())) for one in outcomes]}, indent=2))
     else:

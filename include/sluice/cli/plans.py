@@ -83,6 +83,18 @@ def announce(connection: Connection) -> None:
         print(f"{connection.key}: as {connection.arn} at {connection.endpoint()}", file=sys.stderr, flush=True)
 
 
+def announce_waiting(locations: Sequence[Location]) -> None:
+    """Say who holds up the others."""
+    with _printing:
+        print(f"waiting for {', '.join(location.key for location in locations)} …", file=sys.stderr, flush=True)
+
+
+def announce_done(connection: Connection, steps: int) -> None:
+    """Say that a location is as it was planned."""
+    with _printing:
+        print(f"{connection.key}: done, {steps} steps; what is there is what was planned", flush=True)
+
+
 def announce_step(connection: Connection, step: Step) -> None:
     """Say what is done now."""
     with _printing:
