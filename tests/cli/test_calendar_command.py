@@ -54,8 +54,17 @@ def test_four_weeks_are_shown_unless_told(capsys: pytest.CaptureFixture[str]) ->
 
 def test_nothing_before_the_moment_that_is_looked_from(capsys: pytest.CaptureFixture[str]) -> None:
     shown = calendar(capsys, DEFAULT, "--at", "2025-06-11T12:00", "--weeks", "1")
-    (row,) = [line for line in shown.splitlines() if line.startswith("  install-nonprod ")]
-    assert row.split()[1:] == [".", ".", ".", "03:00", "4h", "03:00", "4h", ".", "."]
+    this, then = [line for line in shown.splitlines() if line.startswith("  install-nonprod ")]
+    assert this.split()[1:] == [".", "03:00", "4h", "03:00", "4h", ".", "."]
+    assert then.split()[1:] == ["03:00", "4h"] * 3
+    assert this.index(".") == next(line for line in shown.splitlines() if " week " in line).index("Wed")
+
+
+def test_the_coming_week_is_shown_also_on_its_last_day(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = calendar(capsys, DEFAULT, "--at", "2025-06-15T20:00", "--weeks", "1")
+    rows = [line for line in shown.splitlines() if line.startswith("  install-nonprod ")]
+    assert [row.split()[1:] for row in rows] == [["."], ["03:00", "4h"] * 5 + [".", "."]]
+    assert "none in this time" not in shown
 
 
 def test_clock_changes_freezes_and_skipped_times_are_marked(capsys: pytest.CaptureFixture[str], write: Write) -> None:

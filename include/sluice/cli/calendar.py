@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.cli import DONE
 from sluice.cli.time_line import LEGEND, time_line
-from sluice.cli.week_grid import WindowTimes, legend, week_grid
+from sluice.cli.week_grid import WindowTimes, legend, week_grids
 from sluice.cli.words import clock, fold, moment, now
 from sluice.core.approval import Patch
 from sluice.core.calendar import Occurrence
@@ -46,7 +46,7 @@ def add(subparsers: Subparsers) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("--policy", metavar="PATH", help="a file or folder; else $SLUICE_POLICY or include/policy/")
-    parser.add_argument("--weeks", type=_weeks, default=4, help=f"how many, 1 to {MOST_WEEKS} (default 4)")
+    parser.add_argument("--weeks", type=_weeks, default=4, help=f"how many from then on, 1 to {MOST_WEEKS} (default 4)")
     parser.add_argument("--at", type=moment, metavar="DATE", help="look from then on (UTC) instead of from now on")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     patch = parser.add_argument_group("the way of a patch")
@@ -83,8 +83,7 @@ def _os(text: str) -> OperatingSystem:
 
 def _show_weeks(policy: Policy, options: argparse.Namespace) -> None:
     since: datetime = options.at or now()
-    monday = since.date() - timedelta(days=since.weekday())
-    until = datetime.combine(monday, time.min, UTC) + timedelta(weeks=options.weeks)
+    until = since + timedelta(weeks=options.weeks)
     times = [WindowTimes.of(policy, window, since, until) for window in policy.windows]
     times.sort(key=lambda each: _order(policy, each))
     if options.json:
@@ -95,8 +94,8 @@ def _show_weeks(policy: Policy, options: argparse.Namespace) -> None:
         )
         return
     print(f"Windows from {clock(since)} UTC until {clock(until)} UTC, each in its own time zone")
-    for week in range(options.weeks):
-        print("", *week_grid(times, monday + timedelta(weeks=week)), sep="\n")
+    for week in week_grids(times, since, until):
+        print("", *week, sep="\n")
     marks = [part for line in legend(times) for part in fold(line)]
     print("", *marks, *([""] if marks else []), *_next(times), sep="\n")
     _say_mode(policy)

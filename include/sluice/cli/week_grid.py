@@ -35,8 +35,17 @@ class WindowTimes:
         return cls(window, heading, found, skipped_times(window, since, until))
 
 
-def week_grid(times: Sequence[WindowTimes], monday: date) -> Iterator[str]:
-    """The lines of one week, headings of rings included."""
+def week_grids(times: Sequence[WindowTimes], since: datetime, until: datetime) -> Iterator[list[str]]:
+    """The lines of each week of a span of time (UTC); its first and its last week may be parts of one."""
+    last = (until - timedelta(microseconds=1)).date()
+    monday = since.date() - timedelta(days=since.weekday())
+    while monday <= last:
+        yield list(_week(times, monday, since.date(), last))
+        monday += timedelta(weeks=1)
+
+
+def _week(times: Sequence[WindowTimes], monday: date, first: date, last: date) -> Iterator[str]:
+    """The lines of one week, headings of rings included; what is before the first day or after the last is blank."""
     days = [monday + timedelta(days=number) for number in range(7)]
     year, week, _ = monday.isocalendar()
     yield _row(f"{year} week {week}", [f"{each:%a %m-%d}" for each in days])
@@ -45,7 +54,8 @@ def week_grid(times: Sequence[WindowTimes], monday: date) -> Iterator[str]:
         if each.heading != heading:
             heading = each.heading
             yield heading
-        yield _row(f"  {each.window.name}", [_cell(each, day) for day in days])
+        none = ["." if first <= day <= last else "" for day in days]
+        yield _row(f"  {each.window.name}", [_cell(each, day) or blank for day, blank in zip(days, none, strict=True)])
 
 
 def legend(times: Sequence[WindowTimes]) -> Iterator[str]:
@@ -64,10 +74,11 @@ def legend(times: Sequence[WindowTimes]) -> Iterator[str]:
 
 
 def _cell(each: WindowTimes, day: date) -> str:
+    """Its times on a day; empty: it has none."""
     found = [occurrence for occurrence in each.occurrences if occurrence.local.date() == day]
     missing = [local for local in each.skipped if local.date() == day]
     if not found:
-        return f"{missing[0]:%H:%M} --!" if missing else "."
+        return f"{missing[0]:%H:%M} --!" if missing else ""
     first = found[0]
     changed = any(then in found for _, then in offset_changes(each.occurrences))
     mark = ("x" if first.freeze else "") + ("*" if changed else "") + ("!" if missing else "")
