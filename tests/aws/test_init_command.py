@@ -47,9 +47,18 @@ def test_any_endpoint_but_awss_is_refused_without_rehearsal(
     lab: LabHandle, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*PLACE, "--nodes", untagged(lab)]) == 1
-    assert lab.endpoint in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert lab.endpoint in told
+    assert "unset AWS_ENDPOINT_URL and endpoint_url in the AWS configuration, or give --rehearsal" in told
+    assert "from the policy" not in told
     assert list(folder.iterdir()) == []
     assert lab.server.calls.total() == 0
+
+
+def test_a_node_that_is_named_twice_is_one(lab: LabHandle, capsys: pytest.CaptureFixture[str]) -> None:
+    node = untagged(lab)
+    assert main([*PLACE, "--rehearsal", "--nodes", node, node]) == 0
+    assert f"--resources {node} --tags" in capsys.readouterr().out
 
 
 def test_another_account_than_the_credentials_is_refused(lab: LabHandle, folder: Path) -> None:

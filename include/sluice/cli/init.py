@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice import cli
-from sluice.core.errors import SluiceError
+from sluice.core.errors import EndpointError, SluiceError
 
 if TYPE_CHECKING:
     from sluice.cli import Subparsers
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Look at the nodes and write the policy."""
     from sluice.core.policy.pilot import GROUP, TAG, check_number
 
+    options.nodes = list(dict.fromkeys(options.nodes))
     check_number(options.nodes)
     file = Path(options.output)
     if file.exists():
@@ -75,7 +76,13 @@ def _policy(options: argparse.Namespace) -> str:
         location = Location(account=options.account, region=options.region)
     except ValidationError as error:
         raise SluiceError("; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())) from None
-    connection = Connections(Roles(), aws_only=not options.rehearsal, read_only=True).open(location, Duty.READER)
+    try:
+        connection = Connections(Roles(), aws_only=not options.rehearsal, read_only=True).open(location, Duty.READER)
+    except EndpointError as error:
+        raise SluiceError(
+            f"expected an endpoint of AWS's own for a pilot, found {error.url}; nothing was written: unset"
+            " AWS_ENDPOINT_URL and endpoint_url in the AWS configuration, or give --rehearsal to try it out there"
+        ) from error
     try:
         plans.announce(connection)
         text = pilot_policy(

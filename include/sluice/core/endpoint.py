@@ -18,5 +18,6 @@ def check_endpoint(service: str, url: str) -> None:
     if found is None or not found["host"].casefold().endswith(AWS_DOMAINS):
         raise EndpointError(
             f"the policy says `endpoint: aws`, found the endpoint {url} for {service}: unset AWS_ENDPOINT_URL and"
-            " endpoint_url in the AWS configuration, or remove `endpoint` from the policy"
+            " endpoint_url in the AWS configuration, or remove `endpoint` from the policy",
+            url,
         )

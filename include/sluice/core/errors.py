@@ -124,6 +124,10 @@ class LostError(AWSError):
 class EndpointError(AWSError):
     """An endpoint that the policy refuses."""
 
+    def __init__(self, message: str, url: str) -> None:
+        self.url = url
+        super().__init__(message)
+
 
 class LocationError(AWSError):
     """A target location that the caller's credentials do not fit."""
