@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from policy_corpus import raised
 
 from lab.os_products import PRODUCTS
 from lab.repositories import Repositories
@@ -31,6 +32,23 @@ def test_the_values_are_those_that_the_lab_takes(system: str, key: str, patch_se
     theirs = patch_properties.valid_values(Repositories.shipped(), system, name, (patch_set,))
     ours = VOCABULARIES[system].values(key, applications=patch_set == "APPLICATION")
     assert set(ours) == set(theirs)
+
+
+@pytest.mark.parametrize(
+    ("system", "rule"),
+    [
+        ("DEBIAN", "{product: Debian12}"),
+        ("AMAZON_LINUX_2023", "{product: AmazonLinux2023, classification: Security, approve_after_days: 0}"),
+    ],
+)
+def test_a_rule_for_one_version_is_for_an_os_product_without_version(system: str, rule: str) -> None:
+    part = f"""\
+baselines:
+  - {{name: extra, os: {system}, rules: [{rule}]}}
+patch_groups:
+  - {{name: extra, ring: nonprod, baselines: extra, products: {system}}}
+"""
+    assert "P125" not in {one.code for one in raised(part)}
 
 
 def test_an_os_product_is_spelled_as_filters_have_it() -> None:

@@ -99,7 +99,7 @@ def _narrows(values: tuple[str, ...] | str | None) -> bool:
 
 
 def _left_out(subject: Subject, baseline: Baseline, at: Path) -> Iterator[Found]:
-    """OS products that the baseline serves and that none of its rules is for."""
+    """OS products that the baseline serves and that none of its rules is for; one without version is every version."""
     operating = [rule for rule in baseline.rules if rule.patch_set != APPLICATION]
     if not operating:
         return
@@ -107,7 +107,7 @@ def _left_out(subject: Subject, baseline: Baseline, at: Path) -> Iterator[Found]
         product: group.name
         for group in subject.groups_of_baseline[baseline.name]
         for product in group.products
-        if system_of(product) == baseline.os
+        if system_of(product) == baseline.os and product != baseline.os
     }
     for product, group in sorted(served.items()):
         spelled = filter_product(product)
