@@ -119,7 +119,8 @@ def _expected(detail: ErrorDetails, message: str) -> str:
     if detail["type"] == "too_short":
         return f"a list of at least {limits['min_length']}"
     if detail["type"] == "too_long":
-        return f"a list of at most {limits['max_length']}"
+        most = limits["max_length"]
+        return f"at most {most} characters" if isinstance(detail["input"], str) else f"a list of at most {most}"
     return _EXPECTED.get(detail["type"], _plain(message))
 
 

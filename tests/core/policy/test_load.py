@@ -200,6 +200,13 @@ WRONG = [
         "reboot",
         "expected how: waves with when: always, found inline",
     ),
+    (
+        "  - name: install-prod",
+        f"  - name: {'a' * 65}",
+        "P006",
+        "aaa",
+        "expected at most 64 characters, found 'aaa",
+    ),
     ("    patch_groups: web-prod", "    trigger: native", "P007", "install-prod", "expected trigger: airflow"),
     (
         "    patch_groups: web-prod",
