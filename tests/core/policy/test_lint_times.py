@@ -106,6 +106,24 @@ def test_the_lag_of_patch_tuesday_is_computed_from_the_windows_and_the_soak() ->
     assert "those of 2026-03-10 have soaked by 2026-03-18 09:00 UTC and wait 7.0 days for 2026-03-25 09:00 UTC" in text
 
 
+def test_a_lag_that_is_always_the_same_is_one_number() -> None:
+    here = "time_zone: America/Los_Angeles"
+    part = WINDOWS.replace("    duration_hours: 4\n", f"    duration_hours: 4\n    {here}\n")
+    text = message(part.replace("DAY", "WED").replace("lead_minutes: 120", f"lead_minutes: 120, {here}"), "P179")
+    assert "found 15.0 days from Microsoft's release" in text
+
+
+def test_waves_that_do_not_fit_are_told_in_minutes() -> None:
+    part = """
+windows:
+  - {name: install-prod, operation: install, schedule: "cron(0 4 ? * MON *)", duration_hours: 2, lead_minutes: 720,
+     patch_groups: web-prod, waves: {canary: 1}, backup: on}
+"""
+    assert "expected 30 minutes between the start and the last wave, for 2 waves to settle, found 0" in message(
+        part, "P183"
+    )
+
+
 def test_a_window_the_day_after_the_soak_is_not_asked_about() -> None:
     with pytest.raises(StopIteration):
         message(WINDOWS.replace("DAY", "THU"), "P179")

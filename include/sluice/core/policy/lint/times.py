@@ -172,8 +172,9 @@ def _lag(window: Window, found: Sequence[tuple[datetime, datetime, datetime]]) -
     lags = [(reached - released).total_seconds() / 86400 for released, _, reached in found]
     released, ready, reached = max(found, key=lambda times: times[2] - times[1])
     idle = (reached - ready).total_seconds() / 86400
+    days = " to ".join(dict.fromkeys(f"{lag:.1f}" for lag in (min(lags), max(lags))))
     return (
-        f"expected Patch Tuesday's updates soon after their soak, found {min(lags):.1f} to {max(lags):.1f} days from "
+        f"expected Patch Tuesday's updates soon after their soak, found {days} days from "
         f"Microsoft's release to {window.name}: those of {released:%Y-%m-%d} have soaked by {_moment(ready)} UTC and "
         f"wait {idle:.1f} days for {_moment(reached)} UTC (the manifest is made {window.lead_minutes} minutes before "
         "that); move the window to a later hour or day, or waive this where "

@@ -145,13 +145,14 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
         )
     barriers = wave_count(window) - 1
     minutes = (window.duration_hours - window.cutoff_hours - 1) * 60
-    if 0 <= minutes < barriers * waves.settle_minutes:
+    settling = barriers * waves.settle_minutes
+    if 0 <= minutes < settling:
         yield Found(
             "P183",
             (*at, "settle_minutes"),
-            f"expected the settle times of {barriers + 1} waves within {minutes} minutes (an hour must be left "
-            f"before the cutoff), found {barriers} times {waves.settle_minutes}: the last waves would always be late; "
-            "shorten the settle time, take fewer waves or a longer window",
+            f"expected {settling} minutes between the start and the last wave, for {barriers + 1} waves to settle, "
+            f"found {minutes}, as an hour must be left before the cutoff: the last waves would always be late; shorten "
+            "the settle time, take fewer waves or a longer window",
         )
 
 
