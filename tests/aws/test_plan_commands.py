@@ -133,7 +133,7 @@ def test_a_denied_location_is_summed_up_and_the_others_are_done(
     assert main(["apply", "--yes", "--policy", str(file)]) == 1
     captured = capsys.readouterr()
     assert "2 of 4 locations failed" in captured.err
-    assert "ssm:CreatePatchBaseline: AccessDeniedException" in captured.err
+    assert "\n  222222222222/eu-west-3: ssm:CreatePatchBaseline: AccessDeniedException" in captured.err
     assert captured.out.count("what is there is what was planned") == 2
     assert len(lab.location("111111111111", "eu-central-1").windows) == 2
     assert not lab.location("222222222222", "eu-west-3").windows

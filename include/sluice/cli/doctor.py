@@ -74,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(outcomes: Sequence[Outcome[Facts]], findings: Sequence[list[Finding]], policy: Policy) -> None:
+    from sluice.cli import plans
     from sluice.cli.colours import Colours
     from sluice.cli.words import fold
 
@@ -81,7 +82,7 @@ def _print(outcomes: Sequence[Outcome[Facts]], findings: Sequence[list[Finding]]
     for outcome, found in zip(outcomes, findings, strict=True):
         print(colours(outcome.key, "bold"))
         if outcome.value is None:
-            print(f"  {colours('failed', 'red')}: {outcome.error}")
+            print(f"  {colours('failed', 'red')}: {plans.why(outcome)}")
             continue
         for line in _overview(outcome.value, policy):
             print(f"  {line}")

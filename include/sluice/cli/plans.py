@@ -135,7 +135,7 @@ def print_plans(
     alike: dict[tuple[str, ...], list[str]] = {}
     for outcome in outcomes:
         if outcome.value is None:
-            lines: tuple[str, ...] = (f"{colours('failed', 'red')}: {plain(str(outcome.error))}",)
+            lines: tuple[str, ...] = (f"{colours('failed', 'red')}: {why(outcome)}",)
         else:
             lines = (*_lines(outcome.value, colours, agreed), *_calls((calls or {}).get(outcome.key, ())))
         alike.setdefault(lines, []).append(outcome.key)
@@ -151,8 +151,13 @@ def print_failures(outcomes: Sequence[Outcome[Any]]) -> bool:
     if failed:
         print(f"{len(failed)} of {len(outcomes)} locations failed:", file=sys.stderr)
         for outcome in failed:
-            print(f"  {outcome.key}: {plain(str(outcome.error))}", file=sys.stderr)
+            print(f"  {outcome.key}: {why(outcome)}", file=sys.stderr)
     return bool(failed)
+
+
+def why(outcome: Outcome[Any]) -> str:
+    """Why a location failed, to be read after its name."""
+    return plain(str(outcome.error)).removeprefix(f"{outcome.key}: ")
 
 
 def _lines(plan: Plan, colours: Colours, agreed: Sequence[str]) -> Iterator[str]:
