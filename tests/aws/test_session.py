@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import boto3
 import pytest
 from policies import FOUR, small
 
@@ -12,6 +13,7 @@ from lab.testing import LabHandle
 from sluice.aws.session import Connections, Duty
 from sluice.core.errors import AnswerError, DeniedError, EndpointError, LocationError
 from sluice.core.policy.places import Location
+from sluice.core.policy.regions import REGIONS
 
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
@@ -68,6 +70,16 @@ def test_an_endpoint_that_is_not_awss_is_refused_before_any_call(lab: LabHandle)
     with pytest.raises(EndpointError, match="unset AWS_ENDPOINT_URL"):
         Connections.of(small(endpoint="aws")).open(Location(), Duty.READER)
     assert lab.server.calls.total() == 0
+
+
+def test_every_region_that_the_sdk_knows_is_known_to_the_check() -> None:
+    session = boto3.Session()
+    found = {
+        region
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("ssm", partition_name=partition)
+    }
+    assert found <= REGIONS
 
 
 @pytest.mark.parametrize(

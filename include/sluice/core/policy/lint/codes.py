@@ -145,6 +145,7 @@ _ALL = (
     _question("P230", "one bucket for several locations"),
     _question("P231", "one role for the windows of every ring"),
     _firm("P232", "a pilot that is more than one"),
+    _question("P233", "a Region that is not known here"),
 )
 
 CODES: Mapping[str, Code] = {code.code: code for code in _ALL}

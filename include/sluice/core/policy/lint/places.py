@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from sluice.core.policy.lint.subject import Found, Subject
+from sluice.core.policy.places import CALLER
+from sluice.core.policy.regions import REGIONS
 from sluice.core.policy.rings import SEVERITIES
 
 NO_CONFIG_RULE = frozenset({"ap-northeast-3", "eu-south-1", "ap-east-2"})
@@ -14,6 +17,7 @@ NO_CONFIG_RULE = frozenset({"ap-northeast-3", "eu-south-1", "ap-east-2"})
 
 def check(subject: Subject) -> Iterator[Found]:
     """Everything around the windows and baselines."""
+    yield from _regions(subject)
     yield from _roles(subject)
     yield from _bucket_names(subject)
     yield from _config(subject)
@@ -25,6 +29,20 @@ def check(subject: Subject) -> Iterator[Found]:
             "P226",
             ("notify",),
             "expected a topic, a Slack or an email connection, found none: what fails or waits is seen in Airflow only",
+        )
+
+
+def _regions(subject: Subject) -> Iterator[Found]:
+    for index, location in enumerate(subject.policy.locations):
+        if location.region in (CALLER, *REGIONS):
+            continue
+        close = get_close_matches(location.region, sorted(REGIONS), n=1)
+        advice = f"take {close[0]} if that is meant" if close else "correct it"
+        yield Found(
+            "P233",
+            ("locations", index, "region"),
+            f"expected a Region of AWS's that has Systems Manager, found {location.region}, which is not known here: "
+            f"{advice}, or waive this where AWS has added it",
         )
 
 
