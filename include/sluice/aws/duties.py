@@ -98,7 +98,7 @@ AIRFLOW = "sluice.aws.session.Connections._assumed"
 UNOWNED: Mapping[str, str] = {
     "iam:PassRole": "limited to the windows' own roles, and to Systems Manager",
     "s3:PutObject": "limited to the operations bucket and one prefix; objects carry no ownership tag",
-    "ssm:AddTagsToResource": "taking a document over puts the ownership tags on something that has none yet",
+    "ssm:AddTagsToResource": "taking a document over puts the ownership tags on what has none, or a gone deployment's",
     "ssm:CancelCommand": "Systems Manager knows no resource for it: any command of the account",
     "ssm:CreateResourceDataSync": "a data sync cannot be tagged",
     "ssm:DeleteResourceDataSync": "a data sync cannot be tagged",
