@@ -27,7 +27,7 @@ class Seen:
 
     nodes: tuple[str, ...]
     records: tuple[WaveRecord, ...] = ()
-    """Of its executions, in their order: install, reboot, rescan. None: nothing was recorded, or can be read."""
+    """Of its executions, in their order: install, reboot, rescan. Empty: nothing was recorded, or can be read."""
     online: Collection[str] = ()
     """Its nodes whose agent is online."""
     unread: str = ""
