@@ -191,6 +191,23 @@ def test_a_node_that_somebody_adds_to_the_target_cancels_the_execution(
     assert pending(policy, connection) == ()
 
 
+def test_an_automation_that_somebody_adds_to_the_window_is_not_this_waves_and_fails_it(
+    policy: Policy, lab: LabHandle, connection: Connection
+) -> None:
+    run = admitted(lab, policy)
+    advance(run, HERE, 1, "install")
+    lab.client("ssm").register_task_with_maintenance_window(
+        WindowId=window_of(lab).window_id, TaskType="AUTOMATION", TaskArn="Theirs"
+    )
+    lab.advance_to(THREE + timedelta(seconds=5))
+    with pytest.raises(ReleaseError, match="find out who changes it"):  # what others add is not taken off
+        drive(lab, run)
+    record = read_record(run, connection, 1, "install")
+    assert record is not None
+    assert record.verdict == "failed"
+    assert "not this wave's" in record.reason
+
+
 def test_another_release_waits_for_the_window_and_is_told_whose_it_is(policy: Policy, lab: LabHandle) -> None:
     run = admitted(lab, policy)
     advance(run, HERE, 1, "install")

@@ -356,9 +356,9 @@ def _step_failed(record: WaveRecord, found: Execution) -> str | None:
         bad = sorted({*found.unsuccessful, *record.nodes} - (set(found.nodes) - set(found.unsuccessful)))
         some = f"{', '.join(bad[:10])}{' and others' if len(bad) > 10 else ''}"
         return f"it did not succeed on {len(bad)} of {len(record.nodes)} nodes: {some}" if bad else None
-    if set(found.tasks) == {"SUCCESS"}:
+    if found.tasks == ("SUCCESS",):
         return None
-    return f"expected its task to end as SUCCESS, found {', '.join(found.tasks) or 'no task'}"
+    return f"expected its one task to end as SUCCESS, found {', '.join(found.tasks) or 'no task'}"
 
 
 def _cancelled(found: Execution, reason: str) -> Move:

@@ -41,7 +41,7 @@ def look_at(connection: Connection, identity: dict[str, Any], prefixes: frozense
             start=identity["StartTime"],
             status=identity["Status"],
             final=identity["Status"] in executions.FINAL and not open_commands,
-            ours=_ours(sent, prefixes),
+            ours=_ours(sent, prefixes, only_commands=len(sent) == sum(1 for one in invoked if one.get("ExecutionId"))),
             nodes=tuple(sorted({one.node for one in results})),
             unsuccessful=tuple(sorted({one.node for one in results if one.status != SUCCESS})),
             tasks=tuple(one["Status"] for one in tasks),
@@ -86,7 +86,10 @@ def _ended(command: dict[str, Any], invocations: list[dict[str, Any]]) -> bool:
     return whole and over and all(one["Status"] in commands.FINAL for one in invocations)
 
 
-def _ours(sent: list[dict[str, Any]], prefixes: frozenset[str] | None) -> bool | None:
+def _ours(sent: list[dict[str, Any]], prefixes: frozenset[str] | None, *, only_commands: bool) -> bool | None:
+    """Whether it ran the wave's own commands, and nothing else; what is for no node sends none."""
+    if not only_commands and prefixes != frozenset():
+        return False
     if prefixes is None or not sent:
         return None
     return all(one.get("OutputS3KeyPrefix", "") in prefixes for one in sent)
