@@ -39,4 +39,4 @@ def _die(here: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-BaseClient._make_api_call = _counted  # type: ignore[method-assign]
+BaseClient._make_api_call = _counted  # type: ignore[method-assign]  # every call of boto3 goes through it
