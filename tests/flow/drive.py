@@ -21,7 +21,7 @@ from sluice.flow import admit, backup, barrier, close, gate, manifest, preflight
 from sluice.flow.run import Run
 from sluice.flow.wave import Progress
 
-POLL = timedelta(seconds=30)
+POLL = timedelta(minutes=5)
 """How far the clock is moved where nothing says until when."""
 LONGEST = timedelta(hours=12)
 """A wait of more than this is one that never ends."""
