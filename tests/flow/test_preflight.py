@@ -231,6 +231,75 @@ def test_a_window_of_others_that_patches_at_that_hour_is_named(policy: Policy, l
     assert any("patches at 2025-06-03 04:00 UTC while install-nonprod is open" in text for text in told["warnings"])
 
 
+def associated(lab: LabHandle, name: str, operation: str, *targets: dict[str, Any]) -> str:
+    """An association of others that patches; its id."""
+    made = ssm(lab).create_association(
+        Name="AWS-RunPatchBaseline",
+        AssociationName=name,
+        Parameters={"Operation": [operation]},
+        Targets=targets or [{"Key": "tag:Patch Group", "Values": ["nonprod-linux"]}],
+    )
+    return str(made["AssociationDescription"]["AssociationId"])
+
+
+def test_what_of_others_installs_on_the_releases_groups_is_told_and_kept(policy: Policy, lab: LabHandle) -> None:
+    theirs = associated(lab, "Patch-All", "Install")
+    policy_of_others = associated(
+        lab, "AWS-QuickSetup-PatchPolicy-InstallPatches-LA-x", "Install", {"Key": "InstanceIds", "Values": ["*"]}
+    )
+    associated(lab, "Scan-All", "Scan")
+    associated(lab, "Production", "Install", {"Key": "tag:Patch Group", "Values": ["prod-linux"]})
+    lab.server.calls.clear()
+    run = begun(policy)
+    told = preflight(run, keys(policy))
+    assert told["refused"] == {}
+    labels = [
+        f"association {theirs} (Patch-All)",
+        f"patch policy {policy_of_others} (AWS-QuickSetup-PatchPolicy-InstallPatches-LA-x)",
+    ]
+    first, second = run.recorded("preflight")["others"][HERE]
+    assert [first["label"], second["label"]] == labels
+    assert first["groups"] == ["nonprod-linux"]
+    warned = [text for text in told["warnings"] if "installs on" in text]
+    assert warned[0] == f"{HERE}: installs on nonprod-linux too: {labels[0]}"
+    asked = [row for row in lab.server.calls.counts() if row["operation"] == "DescribeAssociation"]
+    assert sum(row["count"] for row in asked) == 3, "of one that is on other groups alone nothing is asked"
+
+
+def test_where_the_operation_of_others_cannot_be_read_that_is_told_and_nothing_is_put_down_to_them(
+    policy: Policy, lab: LabHandle
+) -> None:
+    theirs = associated(lab, "Patch-All", "Install")
+    lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", operation="DescribeAssociation"))
+    told = preflight(begun(policy), keys(policy))
+    assert (told["ready"], told["others"]) == ([HERE], {HERE: []})
+    (warned,) = (text for text in told["warnings"] if "Patch-All" in text)
+    assert "unknown whether this installs on nonprod-linux too, so that nothing is put down to it" in warned
+    assert f"association {theirs} (Patch-All)" in warned
+
+
+def test_a_window_of_others_installs_on_the_targets_of_its_task_that_installs_alone(
+    policy: Policy, lab: LabHandle
+) -> None:
+    made = ssm(lab).create_maintenance_window(
+        Name="theirs", Schedule="cron(0 12 ? * SAT *)", Duration=2, Cutoff=1, AllowUnassociatedTargets=True
+    )["WindowId"]
+    new = {"TaskInvocationParameters": {"RunCommand": {"Parameters": {"Operation": ["Scan"]}}}}
+    old = {"TaskParameters": {"Operation": {"Values": ["Install"]}}}
+    for said, group in ((new, "nonprod-linux"), (old, "prod-linux")):
+        target = ssm(lab).register_target_with_maintenance_window(
+            WindowId=made, ResourceType="INSTANCE", Targets=[{"Key": "tag:Patch Group", "Values": [group]}]
+        )["WindowTargetId"]
+        ssm(lab).register_task_with_maintenance_window(
+            WindowId=made, TaskArn="AWS-RunPatchBaseline", TaskType="RUN_COMMAND", MaxConcurrency="1", MaxErrors="1",
+            Targets=[{"Key": "WindowTargetIds", "Values": [target]}], **said,
+        )  # fmt: skip
+    assert preflight(begun(policy), keys(policy))["others"] == {HERE: []}
+    assert preflight(begun(policy, PROD), keys(policy))["others"] == {
+        HERE: [{"label": f"window {made} (theirs)", "groups": ["prod-linux"]}]
+    }
+
+
 def test_a_release_that_by_its_past_does_not_fit_is_refused(policy: Policy) -> None:
     before = run_of(policy, NONPROD, at(2, 3), run_id="before")
     row = {

@@ -94,7 +94,7 @@ def other_window(connection: Connection, identity: dict[str, Any]) -> Other:
 
 
 def _all_pairs(having: Iterable[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    return (pair for one in having for pair in _pairs(one.get("Targets", ())))
+    return (pair for one in having for pair in pairs(one.get("Targets", ())))
 
 
 def _of_tasks(tasks: Iterable[dict[str, Any]]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -102,5 +102,6 @@ def _of_tasks(tasks: Iterable[dict[str, Any]]) -> Iterator[tuple[str, tuple[str,
     return (pair for pair in _all_pairs(tasks) if pair[0] != "WindowTargetIds")
 
 
-def _pairs(targets: Iterable[dict[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def pairs(targets: Iterable[dict[str, Any]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Targets of the API as keys and values."""
     return tuple((target["Key"], tuple(target.get("Values", ()))) for target in targets)

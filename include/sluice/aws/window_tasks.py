@@ -35,6 +35,15 @@ def read(connection: Connection, window_id: str, task_id: str, window: str) -> W
     return _task(answer, window)
 
 
+@calls("ssm:GetMaintenanceWindowTask", resources=WINDOWS)
+@calls("ssm:GetMaintenanceWindowTask", resources=TASKS)
+def parameters(connection: Connection, window_id: str, task_id: str) -> Mapping[str, list[str]]:
+    """What a task, of whomever, gives its document; old tasks say it in TaskParameters."""
+    answer = connection.call("ssm", "GetMaintenanceWindowTask", WindowId=window_id, WindowTaskId=task_id)
+    old = {name: list(one.get("Values", ())) for name, one in answer.get("TaskParameters", {}).items()}
+    return {**old, **_parameters(answer.get("TaskInvocationParameters", {}))}
+
+
 @calls("ssm:RegisterTaskWithMaintenanceWindow", resources=WINDOWS, when="owned")
 @calls("iam:PassRole", resources="arn:{partition}:iam::{account}:role{role_path}{window_service}")
 def register(connection: Connection, window_id: str, target_id: str | None, wanted: WindowTask) -> str:

@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 
 from sluice.aws import buckets, leases, node_access, node_tags, nodes, operations, recalls, window_schedules, windows
 from sluice.aws.actual import read_actual
+from sluice.aws.installing import installing
 from sluice.aws.locations import Outcome, in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core.doctor import BucketFact
 from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.lease import Lease
 from sluice.core.policy.desired import desired
-from sluice.core.policy.others import Other
+from sluice.core.policy.others import Installing, Other
 from sluice.core.policy.pilot import check_alone
 from sluice.core.policy.plan import make_plan
+from sluice.core.policy.slots import groups_of
 from sluice.core.release import backup, fit, waves
 from sluice.core.release import preflight as core
 from sluice.core.release.preflight import Access, Facts, Readiness, Running
@@ -45,8 +47,19 @@ class _Own:
     lease: Lease | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What the reader found in a location."""
+
+    readiness: Readiness
+    installing: tuple[Installing, ...]
+
+
 def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
-    """Judge the locations whose nodes were resolved: `{"ready": […], "refused": {location: why}, "warnings": […]}`.
+    """Judge the locations whose nodes were resolved.
+
+    `{"ready": […], "refused": {location: why}, "warnings": […], "others": {location: [{"label", "groups"}]}}`, where
+    `others` are what of others installs on the window's patch groups, as what is read back is labelled.
 
     A location with anything wrong is refused, and stops no other; a release that does not fit before its cutoff is
     refused everywhere. Raises ReleaseError, with nothing changed but what the sweep put at rest, where none is ready or
@@ -62,7 +75,7 @@ def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
         _check_nodes(run, expected)
     judged = _each(run, list(expected), Duty.READER, lambda connection: _judged(run, connection, own[connection.key]))
     refused |= _failed(judged)
-    found = {one.location.key: one.value for one in judged if one.value is not None}
+    found = {one.location.key: one.value.readiness for one in judged if one.value is not None}
     refused |= {key: "; ".join(one.wrong) for key, one in found.items() if one.wrong}
     ready = [key for key in found if key not in refused]
     warnings = [f"{key}: {text}" for key in ready for text in found[key].warnings]
@@ -73,6 +86,7 @@ def preflight(run: Run, located: Sequence[str]) -> dict[str, Any]:
         "ready": [] if problem else ready,
         "refused": refused,
         "warnings": [*warnings, *([unknown] if unknown else [])],
+        "others": {one.key: _labels(one.value.installing) for one in judged if one.value is not None},
     }
     run.record("preflight", told)
     if not told["ready"]:
@@ -109,7 +123,7 @@ def _check_nodes(run: Run, expected: Mapping[str, Sequence[Expected]]) -> None:
         raise ReleaseError(problem)
 
 
-def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
+def _judged(run: Run, connection: Connection, own: _Own) -> _Judged:
     """A location as the reader sees it."""
     policy = recalls.merged(run.policy, connection)
     actual = read_actual(connection, policy.deployment)
@@ -117,6 +131,8 @@ def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
         check_alone(policy, actual, nodes.listed(connection))
     wanted = desired(policy, connection.account, connection.region)
     plan = make_plan(connection.account, connection.region, wanted, actual)
+    names = [group.name for group in groups_of(policy, run.window)]
+    found = tuple(installing(connection, actual.others, names))
     facts = Facts(
         changes=core.relevant(policy, run.window, plan),
         lease=own.lease,
@@ -124,9 +140,14 @@ def _judged(run: Run, connection: Connection, own: _Own) -> Readiness:
         buckets=tuple(_buckets(run, connection)),
         access=tuple(_access(run, connection, own.expected)),
         running=tuple(_running(run, connection, actual.others)),
+        installing=found,
         swept=own.swept,
     )
-    return core.readiness(policy, run.window, run.release.id, run.release.occurrence, facts)
+    return _Judged(core.readiness(policy, run.window, run.release.id, run.release.occurrence, facts), found)
+
+
+def _labels(found: Sequence[Installing]) -> list[dict[str, Any]]:
+    return [{"label": one.label, "groups": list(one.groups)} for one in found if not one.unknown]
 
 
 def _buckets(run: Run, connection: Connection) -> Iterator[BucketFact]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,7 +29,7 @@ from sluice.core.policy.objects import (
     WindowTask,
     part_of,
 )
-from sluice.core.policy.others import Other
+from sluice.core.policy.others import Other, installs
 from sluice.core.policy.plan import Actual, Found, Plan, Step, make_plan
 from sluice.core.policy.policy import Policy
 
@@ -293,6 +294,25 @@ def test_others_are_matched_by_the_groups_tag_in_both_spellings_and_by_every_nod
     assert other(("tag-key", ("Patch Group",))).groups(known) == ("db", "web")
     assert other(("InstanceIds", ("*",))).groups(known) == ("db", "web")
     assert other(("tag:Environment", ("web",))).groups(known) == ()
+
+
+@pytest.mark.parametrize(
+    ("document", "parameters", "patch_policy", "expected"),
+    [
+        ("AWS-RunPatchBaseline", {"Operation": ["Install"]}, False, True),
+        ("AWS-RunPatchBaseline", {"Operation": ["Scan"]}, False, False),
+        ("AWS-RunPatchBaseline", {}, False, None),
+        ("AWS-RunPatchBaseline", {"Operation": ["{{ssm:operation}}"]}, False, None),
+        ("arn:aws:ssm:eu-west-3::document/AWS-RunPatchBaselineWithHooks:3", {"Operation": ["Install"]}, False, True),
+        ("AWS-PatchInstanceWithRollback", {}, False, True),
+        ("AWS-RunPatchBaseline", {"Operation": ["Scan"]}, True, False),
+        ("AWS-QuickSetup-PatchPolicy-x", {}, True, True),
+    ],
+)
+def test_what_others_run_installs_where_its_parameters_say_so_and_is_unknown_where_they_are_silent(
+    document: str, parameters: dict[str, list[str]], patch_policy: bool, expected: bool | None
+) -> None:
+    assert installs(document, parameters, patch_policy=patch_policy) is expected
 
 
 def test_a_foreign_window_that_patches_a_group_whose_baseline_changes_needs_a_take_over() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,13 +18,29 @@ PATCHING = (
 )
 """AWS's documents that patch by the baseline of the node's group."""
 
+ALWAYS_INSTALL = ("AWS-PatchInstanceWithRollback", "AWS-PatchAsgInstance")
+"""Those of them that know no other operation."""
+
 PATCH_POLICY = "AWS-QuickSetup-PatchPolicy"
 """Beginning of the names of Quick Setup's patch policies, which bring baselines of their own."""
 
 
 def patches(document: str) -> bool:
     """Whether a document, by name or ARN, is one of AWS's that patch."""
-    return _name(document).partition(":")[0] in PATCHING
+    return _plain(document) in PATCHING
+
+
+def installs(document: str, parameters: Mapping[str, Sequence[str]], *, patch_policy: bool = False) -> bool | None:
+    """Whether a document that patches installs with these parameters, or only scans; None: they do not tell.
+
+    A patch policy installs unless it says that it scans.
+    """
+    if _plain(document) in ALWAYS_INSTALL:
+        return True
+    said = tuple(parameters.get("Operation", ()))
+    if said == ("Scan",):
+        return False
+    return True if patch_policy or said == ("Install",) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,22 @@ class Other:
             for key, values in self.targets
         )
         return tuple(group for group in known if everything or group in named)
+
+
+@dataclass(frozen=True, slots=True)
+class Installing:
+    """Something of others that installs on patch groups, or may."""
+
+    other: Other
+    groups: tuple[str, ...]
+    unknown: str = ""
+    """Why nobody knows whether it installs on them; empty: it does."""
+
+    @property
+    def label(self) -> str:
+        """What it is, in words: `association 0123… (Patch-All)`."""
+        kind = "patch policy" if self.other.is_patch_policy else self.other.kind
+        return f"{kind} {self.other.id} ({self.other.name})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +144,11 @@ def _list(groups: Sequence[str]) -> str:
 
 def _tag(key: str) -> str:
     return key.removeprefix("tag:") if key.startswith("tag:") else ""
+
+
+def _plain(document: str) -> str:
+    """The name of a document without its version."""
+    return _name(document).partition(":")[0]
 
 
 def _name(document: str) -> str:

@@ -16,7 +16,7 @@ from sluice.core.lease import Lease
 from sluice.core.policy import reboot_document
 from sluice.core.policy.desired import registration_key
 from sluice.core.policy.objects import BASELINE, DOCUMENT, TARGET, TASK, WINDOW, Key
-from sluice.core.policy.others import Other
+from sluice.core.policy.others import Installing, Other
 from sluice.core.policy.plan import Change, Plan
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
@@ -66,6 +66,8 @@ class Facts:
     buckets: tuple[BucketFact, ...] = ()
     access: tuple[Access, ...] = ()
     running: tuple[Running, ...] = ()
+    installing: tuple[Installing, ...] = ()
+    """What of others installs on the window's patch groups, at whatever time."""
     swept: tuple[str, ...] = ()
     """What was put at rest, in words."""
 
@@ -93,7 +95,7 @@ def readiness(policy: Policy, window: Window, release: str, occurrence: datetime
             f" while {window.name} is open ({', '.join(at_once)}): move some, or have AWS raise the quota and waive"
             f" {CONCURRENT_CODE}"
         )
-    warnings += [*_patchers(window, facts.running), *facts.swept]
+    warnings += [*_patchers(window, facts.running), *_installing(facts.installing), *facts.swept]
     return Readiness(tuple(wrong), tuple(warnings))
 
 
@@ -193,6 +195,18 @@ def _patchers(window: Window, running: Iterable[Running]) -> Iterator[str]:
                 f"{one.other.name!r} ({one.other.id}), which is not this deployment's, patches at {times} UTC while"
                 f" {window.name} is open"
             )
+
+
+def _installing(found: Iterable[Installing]) -> Iterator[str]:
+    for one in found:
+        groups = ", ".join(one.groups)
+        if one.unknown:
+            yield (
+                f"unknown whether this installs on {groups} too, so that nothing is put down to it: {one.label}:"
+                f" {one.unknown}"
+            )
+        else:
+            yield f"installs on {groups} too: {one.label}"
 
 
 def too_long(window: Window, occurrence: datetime, start: datetime, fit: Fit) -> str | None:
