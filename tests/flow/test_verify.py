@@ -144,6 +144,80 @@ def test_production_is_known_by_its_manifest_and_reported_with_it(lab: LabHandle
     assert all("its state is of a later Scan" in one["line"] for one in rows(run, "patch_summaries"))
 
 
+PROD_LINUX = {"Key": "tag:Patch Group", "Values": ["prod-linux"]}
+
+
+def associated(lab: LabHandle, name: str, operation: str) -> str:
+    """An association of others that patches production; its id."""
+    made = lab.client("ssm").create_association(
+        Name="AWS-RunPatchBaseline", AssociationName=name, Parameters={"Operation": [operation]}, Targets=[PROD_LINUX]
+    )
+    return str(made["AssociationDescription"]["AssociationId"])
+
+
+def windowed(lab: LabHandle, name: str, operation: str) -> str:
+    """A window of others that patches production, and next in July; its id."""
+    ssm = lab.client("ssm")
+    window = ssm.create_maintenance_window(
+        Name=name, Schedule="cron(0 12 1 JUL ? *)", Duration=2, Cutoff=1, AllowUnassociatedTargets=True
+    )["WindowId"]
+    target = ssm.register_target_with_maintenance_window(
+        WindowId=window, ResourceType="INSTANCE", Targets=[PROD_LINUX]
+    )["WindowTargetId"]
+    ssm.register_task_with_maintenance_window(
+        WindowId=window, TaskArn="AWS-RunPatchBaseline", TaskType="RUN_COMMAND", MaxConcurrency="1", MaxErrors="1",
+        Targets=[{"Key": "WindowTargetIds", "Values": [target]}],
+        TaskInvocationParameters={"RunCommand": {"Parameters": {"Operation": [operation]}}},
+    )  # fmt: skip
+    return str(window)
+
+
+def came_meanwhile(lab: LabHandle, policy: Policy) -> Run:
+    """Two scans, between which somebody installs on production: the second one."""
+    assert verify(driven(lab, policy, SCAN, at(24, 1)))["arrivals"] == 0
+    nodes = [one.node_id for one in lab.location().nodes.values() if (one.name or "").startswith("web-prod")]
+    lab.client("ssm").send_command(
+        DocumentName="AWS-RunPatchBaseline", InstanceIds=nodes, Parameters={"Operation": ["Install"]}
+    )
+    run = driven(lab, policy, SCAN, at(25, 1))
+    assert verify(run)["arrivals"] > 0
+    return run
+
+
+def test_what_others_install_with_is_on_its_nodes_rows_and_is_the_cause_of_what_came_meanwhile(
+    lab: LabHandle, policy: Policy
+) -> None:
+    labels = {f"association {associated(lab, 'Patch-All', 'Install')} (Patch-All)"}
+    labels |= {f"window {windowed(lab, 'theirs', 'Install')} (theirs)"}
+    run = came_meanwhile(lab, policy)
+    told = {one["other"] for one in rows(run, "patch_states") if one["ring"] == "prod"}
+    assert [set(one.split(", ")) for one in told] == [labels]
+    assert {one["other"] for one in rows(run, "patch_states") if one["ring"] != "prod"} == {None}
+    assert {(one["cause"], one["detail"]) for one in rows(run, "arrivals")} >= {("other patcher", next(iter(told)))}
+    assert {one["cause"] for one in rows(run, "arrivals")} == {"other patcher"}
+
+
+def test_nothing_is_put_down_to_others_that_only_scan_or_whose_window_is_disabled(
+    lab: LabHandle, policy: Policy
+) -> None:
+    associated(lab, "Scan-All", "Scan")
+    associated(lab, "AWS-QuickSetup-PatchPolicy-ScanForPatches-LA-abcde", "Scan")
+    windowed(lab, "scans", "Scan")
+    disabled = windowed(lab, "disabled", "Install")
+    lab.client("ssm").update_maintenance_window(WindowId=disabled, Enabled=False)
+    run = came_meanwhile(lab, policy)
+    assert {one["other"] for one in rows(run, "patch_states")} == {None}
+    assert all("between two looks" in one["detail"] for one in rows(run, "arrivals"))
+
+
+def test_a_release_of_before_others_were_recorded_is_read_back_as_it_was(lab: LabHandle, policy: Policy) -> None:
+    associated(lab, "Patch-All", "Install")
+    run = driven(lab, policy, SCAN, at(4, 1))
+    run.record("preflight", {name: one for name, one in run.recorded("preflight").items() if name != "others"})
+    assert verify(run)["succeeded"] == 4
+    assert {one["other"] for one in rows(run, "patch_states")} == {None}
+
+
 def test_a_location_that_cannot_be_read_is_named_and_read_by_the_retry(lab: LabHandle, policy: Policy) -> None:
     run = driven(lab, policy, SCAN, at(4, 1))
     lab.server.faults.add(FaultRule(kind="access_denied", service="ssm", operation="DescribeInstancePatches"))

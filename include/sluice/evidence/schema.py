@@ -167,7 +167,12 @@ PATCH_STATES = Table(
         Column("installed", MOMENT, "InstalledTime, where it is installed and that is known.", optional=True),
         Column("kind", WORD, "What the release's execution did that read it back: scan, install, reboot or rescan."),
         Column("operation", WORD, "Scan or Install: the patch run that reported it."),
-        Column("other", TEXT, "Another patcher that is known to work on the node, in words.", optional=True),
+        Column(
+            "other",
+            TEXT,
+            "Other patchers known to work on the node, as Inventory or their operation shows.",
+            optional=True,
+        ),
         Column("at", MOMENT, "When that run ended, by the node's clock: the moment at which the state held."),
         _OURS,
     ),

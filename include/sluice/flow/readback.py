@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -89,13 +90,21 @@ class Readback:
 
     @kept
     def others(self) -> dict[str, str]:
-        """Other patchers that are known to work on nodes, in words, by node; none where Inventory cannot be asked."""
-        found: dict[str, str] = {}
+        """Other patchers that are known to work on nodes, in words, by node.
+
+        What Inventory shows, where it can be asked, and what the preflight found to install on their patch groups.
+        """
+        found: dict[str, list[str]] = defaultdict(list)
         with suppress(AWSError):
             for name, nodes in sorted(inventory.patchers(self.connection)[0].items()):
                 for node in nodes:
-                    found[node] = f"{found[node]}, {name}" if node in found else name
-        return found
+                    found[node].append(name)
+        recorded = (self.run.recorded("preflight") or {}).get("others", {})
+        for other in recorded.get(self.connection.key, ()):
+            for one in self.expected:
+                if one.group in other["groups"]:
+                    found[one.node].append(other["label"])
+        return {node: ", ".join(names) for node, names in found.items()}
 
     @kept
     def lists(self) -> dict[str, str]:
