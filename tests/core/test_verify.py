@@ -160,18 +160,19 @@ def test_what_waits_for_a_reboot_is_neither_done_nor_failed() -> None:
     assert (found.became, found.line) == ("pending_reboot", "2 patches wait for a reboot")
 
 
-def test_what_waits_for_a_reboot_after_one_has_failed_whatever_its_agent_said() -> None:
-    waits = state(installed_pending_reboot=2)
+def test_what_waits_after_a_reboot_that_it_did_not_come_through_has_failed() -> None:
     refused = record("reboot", "Failed", "a reboot is still pending")
     for records in ((record("install"), refused), (refused,)):
-        found = became(*records, found=waits)
+        found = became(*records, found=state(installed_pending_reboot=2))
         told = "2 patches wait for a reboot after the reboot, which ended as Failed: a reboot is still pending"
         assert (found.became, found.line) == ("failed", told)
-    found = became(record("install"), record("reboot"), found=waits)
-    assert (found.became, found.line) == (
-        "failed",
-        "2 patches wait for a reboot after the reboot, which ended as Success",
-    )
+
+
+def test_what_aws_counts_as_waiting_and_the_operating_system_does_not_is_no_failure() -> None:
+    for records in ((record("install"), record("reboot")), (record("reboot"),)):
+        found = became(*records, found=state(installed_pending_reboot=2))
+        told = "2 patches wait for a reboot, which its operating system did not need"
+        assert (found.became, found.line) == ("pending_reboot", told)
 
 
 def test_what_production_requested_has_to_be_there_whatever_the_agent_said() -> None:

@@ -13,6 +13,7 @@ from drive import Drive
 from flow_world import HERE, NONPROD, PROD, SCAN, SMALL, at, prepare, run_of, small
 
 from lab.faults import FaultRule
+from lab.rules import Rule
 from lab.testing import LabHandle
 from lab.world import NodeFaults
 from sluice.core.policy.policy import Policy
@@ -325,3 +326,20 @@ def test_evidence_that_was_half_written_is_whole_after_the_retry_with_no_row_twi
 
 def content(store: Store) -> dict[str, bytes | None]:
     return {key: store.get(key) for key in list(store.keys())}
+
+
+def test_a_canary_that_does_not_come_through_its_reboot_stops_the_release_and_is_told(
+    aws_environment: LabHandle, tmp_path: Path
+) -> None:
+    lab = aws_environment
+    changed = {"waves": {"canary": 1, "settle_minutes": 1}, "reboot": "if_needed"}
+    windows = [{**one, **(changed if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
+    policy = small(tmp_path / "evidence", windows=windows)
+    prepare(lab, policy)
+    lab.advance_to(at(17, 2, 40))
+    lab.world.rules.add(Rule(kind="script", match="*", outcome="Failed", exit_code=1))
+    told = Drive(lab, run_of(policy, NONPROD, at(17, 3))).release()
+    assert told["barrier-1"]["stop"] == "1 of 1 nodes failed (100 %), more than the failure budget of 5 %"
+    assert not any(name.startswith("wave-2-") for name in told)
+    assert (told["report"]["outcome"], told["report"]["ok"]) == ("partial", False)
+    assert "1 failed" in told["report"]["line"]

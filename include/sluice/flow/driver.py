@@ -33,7 +33,7 @@ from sluice.core.window_protocol import (
 )
 from sluice.core.window_record import SUCCESS, Result, Verdict, WaveRecord
 from sluice.flow.execution import Looked, cancel, with_missing
-from sluice.flow.records import step_of
+from sluice.flow.records import read_record, step_of
 from sluice.flow.run import Run
 from sluice.flow.sight import Sight
 
@@ -188,12 +188,19 @@ class Driver:
         return tuple(sorted((*found, *(Result(node, SUCCESS, nothing) for node in nodes)), key=lambda one: one.node))
 
     def _after_the_reboot(self, found: tuple[Result, ...]) -> tuple[Result, ...]:
-        """What the nodes are now: one that still waits for a reboot has failed."""
+        """What the nodes are now: one that did not come through its reboot and still waits for one has failed.
+
+        After an install without a reboot AWS counts every patch as waiting until the node reboots next, needed or not
+        (UG:patch-manager-compliance-states): where the document asked the operating system and it needed none, none
+        is lacking.
+        """
+        before = read_record(self.run, self.connection, self.sight.wave, "reboot")
+        through = {one.node for one in (before.results if before else ()) if one.status == SUCCESS}
         states = patch_states.of_nodes(self.connection, [one.node for one in found])
         pending = {one.node for one in states if one.installed_pending_reboot}
         return tuple(
             replace(one, status="Failed", details="a reboot is still pending")
-            if one.status == SUCCESS and one.node in pending
+            if one.status == SUCCESS and one.node in pending - through
             else one
             for one in found
         )

@@ -1,8 +1,7 @@
 """The barrier behind a wave: whether the next one may open, by what is known of all locations so far.
 
-A node has failed when its command did not succeed, when it was to reboot and still waits for that or did not, when
-nobody knows what came of it, or when its agent is not online after the settle time. Beyond the failure budget nothing
-further opens.
+A node has failed when its command did not succeed, when it did not come through its reboot, when nobody knows what
+came of it, or when its agent is not online after the settle time. Beyond the failure budget nothing further opens.
 """
 
 from __future__ import annotations

@@ -267,10 +267,17 @@ class _Node:
         return None
 
     def _became_waiting(self, patches: int, note: str = "") -> tuple[Became, str]:
-        """It waits for a reboot: failed where it was to have one, whatever its agent said of that."""
+        """It waits for a reboot: failed where it did not come through one.
+
+        AWS counts every patch of an install without a reboot as waiting until the next one, needed or not
+        (UG:patch-manager-compliance-states), and the document reboots where the operating system needs it.
+        """
         waits = f"{patches} patches wait for a reboot"
-        if rebooted := self.results.get("reboot"):
+        rebooted = self.results.get("reboot")
+        if rebooted is not None and rebooted.status != SUCCESS:
             return "failed", f"{waits} after the reboot, which ended as {_said(rebooted)}"
+        if rebooted is not None:
+            waits += ", which its operating system did not need"
         return "pending_reboot", f"{waits}; {note}" if note else waits
 
     def _became_rebooted(self, result: Result, said: str) -> tuple[Became, str]:
