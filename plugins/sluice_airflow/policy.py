@@ -30,6 +30,9 @@ Planned: TypeAlias = dict[str, Any]
 many), `needs` (what has to be taken over first) and `digest`."""
 
 
+NOT_LOOKED = "windows without a release could not be looked for: the log of `supervise` says why"
+
+
 @task
 def locations(params: Parameters | None = None) -> list[str]:
     """Check the policy; the keys of the target locations."""
@@ -132,7 +135,7 @@ def report(
     from sluice_airflow.notices import send
 
     context = get_current_context()
-    unmade = list(never_begun or ())
+    unmade = [NOT_LOOKED] if never_begun is None else list(never_begun)
     result = outcome_of(
         list(keys or ()),
         list(planned or ()),
@@ -145,7 +148,7 @@ def report(
     context["ti"].xcom_push(key="report", value={**result, "never_begun": unmade})
     context["ti"].xcom_push(key=NOTE, value=text)
     if (result["outcome"] != "in sync" or unmade) and keys:
-        subject = f"{result['outcome']}{f', {len(unmade)} windows without a release' if unmade else ''}"
+        subject = f"{result['outcome']}{', windows without a release' if unmade else ''}"
         send(policy_of(params), f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)

@@ -111,6 +111,14 @@ def test_what_somebody_else_approves_is_applied_and_then_in_sync(lab: LabHandle,
     assert unmade in str(again.note)
 
 
+def test_that_nobody_could_look_for_windows_without_a_release_is_told(run: Any, policy: Path) -> None:
+    policy.write_text(yaml.safe_dump({**POLICY, "evidence": {"bucket": "sluice-evidence-gone"}}), "utf-8")
+    found: Run = run()
+    assert found.tasks["supervise"] == ["failed"]
+    assert found.report["outcome"] == "drift"
+    assert "could not be looked for" in found.report["never_begun"][0]
+
+
 def test_a_rejection_applies_nothing_and_is_reported(lab: LabHandle, run: Any) -> None:
     found: Run = run(apply=True, answer="Reject")
     assert (found.state, found.report["outcome"]) == ("success", "rejected")

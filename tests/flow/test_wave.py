@@ -235,6 +235,19 @@ def test_closed_before_its_time_it_never_fires_and_its_lease_is_kept_until_then(
     assert lease.owner is None
 
 
+def test_closed_while_its_execution_runs_the_window_is_at_rest_at_once_and_what_began_ends(
+    policy: Policy, lab: LabHandle, connection: Connection
+) -> None:
+    run = admitted(lab, policy)
+    advance(run, HERE, 1, "install")
+    lab.advance_to(THREE + timedelta(seconds=5))
+    assert close(run)["at_rest"] == 1
+    assert pending(policy, connection) == ()
+    assert [one.status for one in executions(lab)] == ["IN_PROGRESS"]
+    lab.advance_to(THREE + timedelta(hours=2))
+    assert [one.status for one in executions(lab)] == ["SUCCESS"], "and no second one began"
+
+
 def test_a_window_that_is_left_open_is_swept_and_one_that_is_driven_is_not(
     policy: Policy, lab: LabHandle, connection: Connection
 ) -> None:
