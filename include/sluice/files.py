@@ -38,23 +38,35 @@ def read_policy(path: str | None = None, environment: Mapping[str, str] | None =
 
     Raises PolicyError with everything that is wrong, unreadable files included.
     """
-    from sluice.core.policy.load import load_policy  # the models take longer than finding the files: DAGs do that often
+    problems, loaded = examine_policy(path, environment)
+    if problems or loaded is None:
+        raise PolicyError(problems)
+    return loaded
+
+
+def examine_policy(
+    path: str | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[list[PolicyProblem], Loaded | None]:
+    """Everything that is wrong with the policy, and what is sound of it; as `read_policy`, whose errors are answered.
+
+    None where nothing is sound, or a file cannot be read, which may have anything in it.
+    """
+    from sluice.core.policy.load import examine  # the models take longer than finding the files: DAGs do that often
 
     variables = os.environ if environment is None else environment
     texts: list[tuple[str, str]] = []
     problems: list[PolicyProblem] = []
-    for file in policy_files(path, variables):
+    try:
+        files = policy_files(path, variables)
+    except PolicyError as error:
+        return list(error.problems), None
+    for file in files:
         try:
             texts.append((_shown(file), _text(file)))
         except PolicyError as error:
             problems += error.problems
-    try:
-        loaded = load_policy(texts, variables) if texts else None
-    except PolicyError as error:
-        raise PolicyError([*problems, *error.problems]) from None
-    if loaded is None or problems:
-        raise PolicyError(problems)
-    return loaded
+    found, loaded = examine(texts, variables) if texts else ([], None)
+    return [*problems, *found], None if problems else loaded
 
 
 def policy_files(path: str | None, environment: Mapping[str, str]) -> list[Path]:

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
-from sluice.core.errors import PolicyError, TextError
+from sluice.core.errors import TextError
 from sluice.core.policy.lint import lint
-from sluice.core.policy.load import JOINED, load_policy
+from sluice.core.policy.load import JOINED, examine
 from sluice.core.yaml_text import read
 
 HERE = Path(__file__).parent / "policy"
@@ -69,12 +69,9 @@ def texts(part: str) -> list[tuple[str, str]]:
 
 def raised(part: str, today: date = TODAY) -> list[Raised]:
     """Everything that loading or the check finds in the sound policy with this part in it, by line."""
-    try:
-        loaded = load_policy(texts(part), {})
-    except PolicyError as error:
-        return sorted({Raised(_line(one.place.file, one.place.line), one.code) for one in error.problems})
-    found = [one for one in lint(loaded, today) if one.waived_until is None]
-    return sorted({Raised(_line(one.place.file, one.place.line), one.code) for one in found})
+    problems, loaded = examine(texts(part), {})
+    found = [one for one in lint(loaded, today) if one.waived_until is None] if loaded else []
+    return sorted({Raised(_line(one.place.file, one.place.line), one.code) for one in (*problems, *found)})
 
 
 def _line(file: str, line: int) -> int:

@@ -19,8 +19,11 @@ from sluice.cli.colours import Colour, Colours
 if TYPE_CHECKING:
     from sluice.cli import Subparsers
     from sluice.core.policy.lint import Finding
+    from sluice.core.policy.load import Loaded
 
 PAGE = "docs/findings.md"
+FROM_HERE_ON_LINT = "P100"
+"""Codes below are of parts that cannot be read or that name what is not there."""
 
 
 def add(subparsers: Subparsers) -> None:
@@ -39,7 +42,8 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the policy and print what was found."""
-    files, findings = _findings(options.path)
+    loaded, findings = examined(options.path)
+    files = loaded.sources.files if loaded else sorted({finding.place.file for finding in findings})
     if options.json:
         print(json.dumps(_document(files, findings), indent=2))
     else:
@@ -47,19 +51,16 @@ def run(options: argparse.Namespace) -> int:
     return cli.FAILED if _counts(findings)["error"] else cli.DONE
 
 
-def _findings(path: str | None) -> tuple[Sequence[str], list[Finding]]:
-    """The files and everything that is found in them; what loading refuses keeps the lint from looking."""
+def examined(path: str | None) -> tuple[Loaded | None, list[Finding]]:
+    """What is sound of the policy at a path, or of that where it is, and everything that is found, by file and line."""
     from sluice.cli.words import now
-    from sluice.core.errors import PolicyError
     from sluice.core.policy.lint import Finding, lint
-    from sluice.files import read_policy
+    from sluice.files import examine_policy
 
-    try:
-        loaded = read_policy(path)
-    except PolicyError as error:
-        found = [Finding(one.code, "error", one.place, one.message, None) for one in error.problems]
-        return sorted({finding.place.file for finding in found}), found
-    return loaded.sources.files, lint(loaded, now().date())
+    problems, loaded = examine_policy(path)
+    found = {Finding(one.code, "error", one.place, one.message, None) for one in problems}
+    found |= set(lint(loaded, now().date()) if loaded else ())
+    return loaded, sorted(found, key=lambda one: (one.place.file, one.place.line, one.code, one.message))
 
 
 def _counts(findings: Sequence[Finding]) -> Counter[str]:
@@ -97,6 +98,10 @@ def _print(files: Sequence[str], findings: Sequence[Finding]) -> None:
         words.append(f"{counts['waived']} waived")
     verdict: Colour = "red" if counts["error"] else "yellow" if counts["question"] else "green"
     print(f"{colours(', '.join(words), verdict)} in {', '.join(files)}")
+    if any(finding.code < FROM_HERE_ON_LINT for finding in findings):
+        print(
+            "What is judged by a part that cannot be read as it stands is told once that is mended: check again then."
+        )
     if findings:
         print(f"{PAGE} explains every code.")
 

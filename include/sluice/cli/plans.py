@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sluice.cli.check import examined
 from sluice.cli.colours import Colour, Colours
 from sluice.core.errors import SluiceError
 
@@ -56,13 +57,9 @@ def add_take_over(command: argparse.ArgumentParser) -> None:
 
 def sound_policy(options: argparse.Namespace) -> Policy:
     """The policy, if the check finds no error in it. Raises SluiceError."""
-    from sluice.cli.words import now
-    from sluice.core.policy.lint import lint
-    from sluice.files import read_policy
-
-    loaded = read_policy(options.policy)
-    errors = [one for one in lint(loaded, now().date()) if one.kind == "error" and not one.waived_until]
-    if errors:
+    loaded, findings = examined(options.policy)
+    errors = [one for one in findings if one.kind == "error" and not one.waived_until]
+    if errors or loaded is None:
         lines = "\n".join(f"{one.place}: {one.code} error: {one.message}" for one in errors)
         raise SluiceError(f"the policy has errors; nothing was read or changed in AWS\n{lines}")
     return loaded.policy

@@ -52,6 +52,8 @@ class Fault:
     """What it is about; for an unknown key that key, else what stands there or should."""
     message: str
     """Without the path."""
+    meant: str | None = None
+    """The key that an unknown one is most like, if it is like any."""
 
     @property
     def where(self) -> Path:
@@ -105,7 +107,8 @@ def _fault(model: type[BaseModel], data: Any, detail: ErrorDetails) -> Fault:
     if detail["type"] == "extra_forbidden":
         key = str(path[-1])
         known = _siblings(model, detail["loc"][:-1])
-        return Fault("unknown", path, f"unknown key {key!r}: {_advice(key, known)}")
+        meant = next(iter(get_close_matches(key, known, n=1)), None)
+        return Fault("unknown", path, f"unknown key {key!r}: {_advice(meant, known)}", meant)
     if detail["type"] == "missing":
         return Fault("missing", path, "expected this key, found none: add it")
     message = detail["msg"].removeprefix("Value error, ")
@@ -138,10 +141,9 @@ def _real_path(data: Any, location: Sequence[str | int]) -> Path:
     return tuple(path)
 
 
-def _advice(key: str, known: Sequence[str]) -> str:
-    close = get_close_matches(key, known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
+def _advice(meant: str | None, known: Sequence[str]) -> str:
+    if meant:
+        return f"did you mean {meant!r}?"
     return f"expected one of {', '.join(sorted(known))}" if known else "remove it"
 
 

@@ -73,6 +73,13 @@ def read(text: str, name: str = "<text>") -> YamlText:
     return YamlText(name, data, reader.lines)
 
 
+def has(data: Any, part: str | int) -> bool:
+    """Whether the data is a mapping with this key, or a list with this index."""
+    if isinstance(data, dict):
+        return part in data
+    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+
+
 def _refused(name: str, line: int, message: str) -> TextError:
     return TextError(name, [Problem(line, message)])
 

@@ -13,15 +13,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_corpus import HERE, TODAY, sound
-from pydantic import ValidationError
 
-from sluice.core.errors import PolicyError, PolicyProblem
-from sluice.core.policy.environment import replace
+from sluice.core.errors import PolicyProblem
 from sluice.core.policy.lint import Finding, lint
-from sluice.core.policy.load import Loaded, Sources, load_policy
+from sluice.core.policy.load import Loaded, Sources, examine, examine_sources
 from sluice.core.policy.policy import Policy
-from sluice.core.policy.structure import structure
-from sluice.core.yaml_model import Fault, faults
 from sluice.core.yaml_text import YamlText
 
 TEXTS = 8_000
@@ -270,28 +266,24 @@ def test_no_text_brings_a_traceback(seed: int) -> None:
 
 
 def answers(text: str) -> Sequence[PolicyProblem | Finding]:
-    """What loading refuses, or else what the check finds."""
-    try:
-        return lint(load_policy([("policy.yaml", text)], {}), TODAY)
-    except PolicyError as error:
-        return error.problems
+    """What loading refuses, and what the check finds in the rest."""
+    return _all(examine([("policy.yaml", text)], {}))
+
+
+def answers_to_data(data: dict[str, Any]) -> Sequence[PolicyProblem | Finding]:
+    """As `answers`, from where the text is read."""
+    return _all(examine_sources(Sources([YamlText("policy.yaml", data, {})]), {}))
+
+
+def _all(examined: tuple[list[PolicyProblem], Loaded | None]) -> Sequence[PolicyProblem | Finding]:
+    problems, loaded = examined
+    return [*problems, *(lint(loaded, TODAY) if loaded else ())]
 
 
 @settings(max_examples=DATA, deadline=None, database=None)
 @given(st.integers(0, 2**64 - 1))
 def test_no_data_brings_a_traceback(seed: int) -> None:
     assert all(one.message for one in answers_to_data(bent_data(random.Random(seed))))
-
-
-def answers_to_data(data: dict[str, Any]) -> Sequence[Fault | Finding]:
-    """As `answers`, from where the text is read; nothing where parts do not fit together."""
-    sources = Sources([YamlText("policy.yaml", data, {})])
-    replaced, _, _ = replace(sources.data, Policy, {})
-    try:
-        policy = Policy.model_validate(replaced)
-    except ValidationError as error:
-        return faults(Policy, replaced, error)
-    return [] if structure(policy) else lint(Loaded(policy, sources), TODAY)
 
 
 def test_the_fuzz_reaches_the_rules() -> None:

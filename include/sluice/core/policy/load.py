@@ -8,6 +8,9 @@ of the files, everything else is given once, in whichever file. What can be foun
     P003 given in two files              P008, P009 environment variables (`environment`)
     P004 an unknown key                  P010 a file that cannot be read (`sluice.files`)
     P005 a key is missing                P02x names and order (`structure`)
+
+Nothing is done with a policy that has one of them (`load_policy`); the check goes on with what is sound of it
+(`examine`).
 """
 
 from __future__ import annotations
@@ -16,14 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from sluice.core.errors import Place, PolicyError, PolicyProblem, TextError
 from sluice.core.policy import environment as environments
 from sluice.core.policy.policy import Policy
-from sluice.core.policy.structure import structure
-from sluice.core.yaml_model import Fault, faults, opened, shown
-from sluice.core.yaml_text import MAX_CHARACTERS, Path, YamlText, read
+from sluice.core.policy.rest import NOTHING, Taken, Taking
+from sluice.core.policy.structure import BY_NAME, PARTS, structure
+from sluice.core.yaml_model import Fault, opened, shown
+from sluice.core.yaml_text import MAX_CHARACTERS, Path, YamlText, has, read
 
 __all__ = ["Loaded", "Place", "Sources", "load_policy"]
 
@@ -42,6 +44,8 @@ class Loaded:
 
     policy: Policy
     sources: Sources
+    taken: Taken = NOTHING
+    """What was wrong and is not in it."""
 
 
 class Sources:
@@ -51,6 +55,8 @@ class Sources:
         self.files = tuple(text.name for text in texts)
         self.data: dict[str, Any] = {}
         self.problems: list[PolicyProblem] = []
+        self.twice: set[Path] = set()
+        """Keys of which one value is here and another is not."""
         self._keys: dict[str, YamlText] = {}
         self._items: dict[tuple[str, int], tuple[YamlText, int]] = {}
         for text in texts:
@@ -73,7 +79,7 @@ class Sources:
         shown_path: list[str] = []
         at: Any = self.data
         for part in path:
-            at = at[part] if _has(at, part) else None
+            at = at[part] if has(at, part) else None
             name = at.get("name") if isinstance(part, int) and isinstance(at, dict) else None
             shown_path.append(_word(name if isinstance(name, str) and name else str(part)))
         return ".".join(shown_path)
@@ -94,11 +100,13 @@ class Sources:
             place = Place(text.name, text.line((key,)))
             message = f"{key}: expected a list in each file that has it: give {place.file} or {first.name} one"
             self.problems.append(PolicyProblem("P006", place, message))
+            self.twice.add((key,))
         else:
             place = Place(text.name, text.line((key,)))
             also = Place(first.name, first.line((key,)))
             message = f"{key}: expected this once, found it again after {also}: keep one"
             self.problems.append(PolicyProblem("P003", place, message))
+            self.twice.add((key,))
 
 
 def load_policy(texts: Sequence[tuple[str, str]], environment: Mapping[str, str]) -> Loaded:
@@ -106,19 +114,47 @@ def load_policy(texts: Sequence[tuple[str, str]], environment: Mapping[str, str]
 
     `environment` has what `${env:NAME}` may stand for. Raises PolicyError with everything that is wrong.
     """
-    sources = Sources(_read(texts))
-    data, replaced, problems = environments.replace(sources.data, Policy, environment)
-    found = [*sources.problems, *(sources.problem(code, path, message) for code, path, message in problems)]
-    wrong = {path for _, path, _ in problems}
+    problems, loaded = examine(texts, environment)
+    if problems or loaded is None:
+        raise PolicyError(problems)
+    return loaded
+
+
+def examine(
+    texts: Sequence[tuple[str, str]], environment: Mapping[str, str]
+) -> tuple[list[PolicyProblem], Loaded | None]:
+    """Everything that is wrong with the policy that the texts are, and what is sound of it.
+
+    As `load_policy`. None where nothing is sound, or a text cannot be read, which may have anything in it.
+    """
     try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        refused = [fault for fault in faults(Policy, data, error) if fault.path not in wrong]
-        raise PolicyError([*found, *(_problem(sources, fault, replaced) for fault in refused)]) from None
-    found += [sources.problem(code, path, message) for code, path, message in structure(policy)]
-    if found:
-        raise PolicyError(found)
-    return Loaded(policy, sources)
+        sources = Sources(_read(texts))
+    except PolicyError as error:
+        return list(error.problems), None
+    return examine_sources(sources, environment)
+
+
+def examine_sources(sources: Sources, environment: Mapping[str, str]) -> tuple[list[PolicyProblem], Loaded | None]:
+    """As `examine`, of what is read already."""
+    data, replaced, problems = environments.replace(sources.data, Policy, environment)
+    wrong = {path for _, path, _ in problems}
+    taking = Taking(data)
+    refused = [fault for fault in taking.faults() if fault.path not in wrong]
+    found = [*sources.problems, *(sources.problem(code, path, message) for code, path, message in problems)]
+    found += [_problem(sources, fault, replaced) for fault in refused]
+    taking.doubt(sources.twice)
+    taking.out(wrong)
+    policy = taking.policy()
+    apart = structure(policy) if policy else []
+    taken = taking.taken
+    for code, path, message in apart:
+        if not PARTS[code].doubtful(taken.written(path), taken.faulty):
+            found.append(sources.problem(code, taken.written(path), message))
+    taking.doubt(path for code, path, _ in apart if code not in BY_NAME)
+    while policy and (dangling := [path for code, path, _ in structure(policy) if code in BY_NAME]):
+        taking.out(dangling)
+        policy = taking.policy()
+    return found, Loaded(policy, sources, taking.taken) if policy else None
 
 
 def _read(texts: Sequence[tuple[str, str]]) -> list[YamlText]:
@@ -156,12 +192,6 @@ def _problem(sources: Sources, fault: Fault, replaced: Mapping[Path, tuple[str, 
         message = message.replace(shown(value), f"what {written} stands for")
     where = sources.where(fault.where)
     return PolicyProblem(_CODES[fault.kind], sources.place(fault.path), opened((where,) if where else (), message))
-
-
-def _has(data: Any, part: str | int) -> bool:
-    if isinstance(data, dict):
-        return part in data
-    return isinstance(data, list) and isinstance(part, int) and part < len(data)
 
 
 def _word(text: str) -> str:

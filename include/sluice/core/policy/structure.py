@@ -11,16 +11,33 @@ Whether it is also wise is the lint's to say.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias
 
 from sluice.core.policy.policy import Policy
+from sluice.core.policy.rest import Parts
 from sluice.core.policy.windows import Window
 from sluice.core.yaml_text import Path
 
 Problem: TypeAlias = tuple[str, Path, str]
 """Code, path and message."""
+
+BY_NAME = frozenset({"P020", "P021", "P022", "P023", "P024"})
+"""Names that stand for nothing, or for two things: everything else looks parts up by them."""
+
+PARTS: Mapping[str, Parts] = {
+    "P020": Parts("."),
+    "P021": Parts(". rings.*.name"),
+    "P022": Parts(". baselines.*.name"),
+    "P023": Parts(". patch_groups.*.name"),
+    "P024": Parts(". item.operation item.patch_groups windows.*.name windows.*.operation windows.*.replaces"),
+    "P025": Parts(". rings.*.name"),
+    "P026": Parts("item.soak item.production rings.*.name"),
+    "P027": Parts("rings.*.name rings.*.production"),
+    "P028": Parts("item.name item.soak item.production"),
+}
+"""By which parts each judges."""
 
 
 def structure(policy: Policy) -> list[Problem]:

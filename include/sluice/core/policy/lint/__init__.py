@@ -58,15 +58,18 @@ class Finding:
 def lint(loaded: Loaded, today: date) -> list[Finding]:
     """Everything that the rules find in a policy on a day, by place; waived findings too, marked as such.
 
-    `today` is the day (UTC) from which schedules are looked ahead and expiries counted. Raises nothing for a
-    policy that `load_policy` answered.
+    `today` is the day (UTC) from which schedules are looked ahead and expiries counted. Of a policy that is the rest
+    of a faulty one nothing is said that its faults may be the reason for. Raises nothing for a policy that
+    `load_policy` or `examine` answered.
     """
     subject = Subject(loaded.policy, today)
     found = [one for rule in _RULES for one in rule(subject)]
     found += _unused_waivers(loaded.policy, {one.code for one in found})
+    written = [Found(one.code, loaded.taken.written(one.path), one.message) for one in dict.fromkeys(found)]
+    sure = [one for one in written if not CODES[one.code].parts.doubtful(one.path, loaded.taken.faulty)]
     waivers = _waivers(loaded.policy, today)
     return sorted(
-        (_finding(loaded, one, waivers.get(one.code)) for one in dict.fromkeys(found)),
+        (_finding(loaded, one, waivers.get(one.code)) for one in sure),
         key=lambda finding: (finding.place.file, finding.place.line, finding.code, finding.message),
     )
 

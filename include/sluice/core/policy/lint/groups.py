@@ -95,11 +95,7 @@ def _twins(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]:
 
 
 def _reached(subject: Subject, index: int, group: PatchGroup) -> Iterator[Found]:
-    reaching = [
-        (number, window)
-        for number, window in enumerate(subject.policy.windows)
-        if any(one.name == group.name for one in subject.reach[number])
-    ]
+    reaching = subject.reaching.get(group.name, [])
     installing = [(number, window) for number, window in reaching if window.installs]
     at: Path = ("patch_groups", index)
     if not reaching:

@@ -77,6 +77,15 @@ class Subject:
         return [groups_of(self.policy, window) for window in self.policy.windows]
 
     @cached_property
+    def reaching(self) -> dict[str, list[tuple[int, Window]]]:
+        """By the name of a patch group that any window reaches: these windows, with their index."""
+        found: dict[str, list[tuple[int, Window]]] = {}
+        for index, window in enumerate(self.policy.windows):
+            for group in self.reach[index]:
+                found.setdefault(group.name, []).append((index, window))
+        return found
+
+    @cached_property
     def installs(self) -> list[tuple[int, Window]]:
         """The install windows with their index."""
         return [(index, window) for index, window in enumerate(self.policy.windows) if window.installs]
