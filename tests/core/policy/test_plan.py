@@ -339,6 +339,20 @@ def test_to_take_a_group_out_of_the_policy_needs_a_take_over_where_others_patch_
     assert alone.needs() == ()
 
 
+def test_a_change_of_a_default_is_told_beside_what_patches_nodes_that_may_have_no_group() -> None:
+    default = Found(Key(DEFAULT, "UBUNTU"), "pb-1", DefaultBaseline("UBUNTU", "pb-1"))
+    by_id = other(("InstanceIds", ("i-0123456789abcdef0",)))
+    runs = other(("InstanceIds", ("i-0123456789abcdef0",)), document="AWS-RunShellScript")
+    of_a_group = other(("tag:Patch Group", ("web",)))
+    told = "nodes without a registered group by the default baseline of UBUNTU, which becomes another at once"
+    for wanted in ({}, {Key(DEFAULT, "UBUNTU"): DefaultBaseline("UBUNTU", "ours")}):
+        plan = make_plan(ACCOUNT, REGION, wanted, Actual((default,), (by_id, runs, of_a_group)))
+        assert [(one.kind, told in one.effect) for one in plan.notices] == [("window", True), ("window", True)]
+        assert plan.needs() == ()
+    unchanged = make_plan(ACCOUNT, REGION, {default.key: default.object}, Actual((default,), (by_id,)))
+    assert [told in one.effect for one in unchanged.notices] == [False]
+
+
 def test_a_difference_names_the_field_and_both_values() -> None:
     before = WindowTarget("w", "slot", "tag:Patch Group", ("web",), "o")
     after = replace(before, values=("db", "web"))

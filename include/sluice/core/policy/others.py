@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sluice.core.node import GROUP_KEYS
@@ -76,6 +76,10 @@ class Other:
         )
         return tuple(group for group in known if everything or group in named)
 
+    def reaches_beyond(self, known: Sequence[str]) -> bool:
+        """Whether it names nodes otherwise than by the `known` patch groups alone."""
+        return any(_tag(key) not in GROUP_KEYS or not set(values) <= set(known) for key, values in self.targets)
+
 
 @dataclass(frozen=True, slots=True)
 class Installing:
@@ -107,11 +111,24 @@ class Notice:
 
 
 def notices(
-    others: Sequence[Other], groups: Sequence[str], changed: Collection[str], dropped: Collection[str]
+    others: Sequence[Other],
+    groups: Sequence[str],
+    changed: Collection[str],
+    dropped: Collection[str],
+    defaults: Sequence[str] = (),
 ) -> tuple[Notice, ...]:
-    """What to tell of others on `groups`: the plan changes registrations of `changed`, and ends some of `dropped`."""
-    found = (_notice(other, groups, changed, dropped) for other in others)
-    return tuple(notice for notice in found if notice is not None)
+    """What to tell of others on `groups`: the plan changes registrations of `changed`, and ends some of `dropped`.
+
+    `defaults` are the operating systems whose default baseline the plan changes.
+    """
+    found: list[Notice] = []
+    for other in others:
+        notice = _notice(other, groups, changed, dropped)
+        if notice and defaults and other.patches and not other.is_patch_policy and other.reaches_beyond(groups):
+            which = f"the default baseline of {', '.join(defaults)}, which becomes another at once"
+            notice = replace(notice, effect=f"{notice.effect}; nodes without a registered group by {which}")
+        found += [notice] if notice else []
+    return tuple(found)
 
 
 def _notice(other: Other, groups: Sequence[str], changed: Collection[str], dropped: Collection[str]) -> Notice | None:

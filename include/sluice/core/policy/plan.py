@@ -144,7 +144,8 @@ def make_plan(account: str, region: str, wanted: Mapping[Key, AWSObject], actual
         for change in settled
         if change.action == "delete" and change.found and isinstance(change.found.object, Registration)
     }
-    told = notices(actual.others, sorted(groups | dropped), altered, dropped)
+    defaults = sorted(one.key.name for one in settled if one.key.noun == DEFAULT and one.action != "unchanged")
+    told = notices(actual.others, sorted(groups | dropped), altered, dropped, defaults)
     return Plan(account, region, settled, (*(_stays(change.key, actual.deployments) for change in kept), *told))
 
 
