@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from sluice.aws.session import Connections
@@ -37,9 +37,11 @@ def connections(policy: Policy) -> Connections:
 def shared_connections(policy: Policy) -> Connections:
     """Connections of this process, one for each location and duty however many acts or triggers use it.
 
-    Safe in threads. They are renewed before the assumed role's credentials end.
+    Safe in threads. They, and the session that they begin with, are renewed before the assumed role's credentials end.
     """
-    return _shared_kind()(policy)
+    return cast(
+        "Connections", POOL.get((policy.roles.model_dump_json(), policy.endpoint), lambda: _shared_kind()(policy))
+    )
 
 
 class Pool:
@@ -94,6 +96,9 @@ def _shared_kind() -> Callable[[Policy], Connections]:
         def __init__(self, policy: Policy) -> None:
             self._of = (policy.roles.model_dump_json(), policy.endpoint)
             super().__init__(policy.roles, aws_only=policy.endpoint == "aws", session=session())
+
+        def close(self) -> None:
+            """What is open are the connections, which the pool has too."""
 
         def open(self, location: Location, duty: Duty) -> Connection:
             key = (*self._of, self.session.region_name, location.key, duty)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
 import pytest
 
 from lab.testing import LabHandle
 from sluice.aws.session import Duty
 from sluice.core.policy.policy import Policy
+from sluice.evidence.bucket import BucketStore
 from sluice_airflow import aws, links
 
 
@@ -66,6 +68,16 @@ def test_many_triggers_assume_a_role_once(aws_environment: LabHandle, policy: Po
     other = aws.shared_connections(policy).open(policy.locations[0], Duty.READER)
     assert other.arn.endswith("sluice-reader")
     assert calls.total(service="sts", operation="AssumeRole") == before + 2
+
+
+@pytest.mark.usefixtures("pool", "aws_environment")
+def test_many_triggers_begin_with_one_session_and_one_client_of_the_evidence(policy: Policy) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        sessions = list(threads.map(lambda _: aws.shared_connections(policy).session, range(24)))
+        assert len(set(map(id, sessions))) == 1
+        stores = list(threads.map(lambda one: BucketStore(one, "evidence-example"), sessions))
+    assert len({id(store._client) for store in stores}) == 1
+    assert BucketStore(boto3.Session(), "evidence-example")._client is not stores[0]._client
 
 
 def test_a_connection_is_renewed_before_its_credentials_end() -> None:

@@ -6,8 +6,10 @@ reaches the evidence. What they need on the bucket is in PERMISSIONS, and nothin
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -31,6 +33,18 @@ BUSY = ("ConditionalRequestConflict", "409")
 TRIES = 5
 
 
+_CLIENTS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_MAKING = threading.Lock()
+
+
+def _client(session: Any) -> Any:
+    """The client of a session, made once: making one takes longer than most calls, and is not safe in threads."""
+    with _MAKING:
+        if session not in _CLIENTS:
+            _CLIENTS[session] = session.client("s3", config=CONFIG)
+        return _CLIENTS[session]
+
+
 class BucketStore:
     """Objects below a prefix of a bucket. Safe to use from several threads."""
 
@@ -39,7 +53,7 @@ class BucketStore:
         self._bucket = bucket
         self._base = f"{prefix}/" if prefix else ""
         try:
-            self._client = session.client("s3", config=CONFIG)
+            self._client = _client(session)
         except (BotoCoreError, ValueError) as error:
             raise EvidenceError(f"s3://{bucket}: no client: {error}. Set AWS_REGION or AWS_PROFILE") from error
         if aws_only:
