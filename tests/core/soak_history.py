@@ -76,6 +76,9 @@ class Node:
     """The version of each package; 0 on Windows: none."""
     came: dict[str, float] = field(default_factory=dict)
     pending: set[str] = field(default_factory=set)
+    """What works only after a reboot."""
+    waits: set[str] = field(default_factory=set)
+    """What AWS counts as waiting for one, needed or not."""
     failed: set[str] = field(default_factory=set)
     """What failed when it was installed last; the next scan shows it missing."""
     alive: bool = True
@@ -89,6 +92,7 @@ class Truth:
     ring: str
     has: dict[str, int]
     pending: frozenset[str]
+    waits: frozenset[str]
     alive: bool
 
 
@@ -128,6 +132,8 @@ class History:
         self.rng = Random(seed)
         self.product = self.rng.choice((LINUX, LINUX, UBUNTU, WINDOWS))
         self.windows, self.rpm = self.product == WINDOWS, self.product == LINUX
+        self.all_wait = self.rng.random() < 0.6
+        """Whether installs go without a reboot, so that AWS counts everything that they bring as waiting for one."""
         self.hours = 24.0 * self.rng.randint(12, 40)
         self.packages = {name: self._package(name) for name in self._names()}
         self.policy = self._policy()
@@ -170,8 +176,8 @@ class History:
     def _next(self, hour: float) -> None:
         """Something happens, by chance."""
         happens = self.rng.choices(
-            (self._install, self._scan, self._reboot, self._mishap, self._recall, self._release),
-            weights=(30, 30, 12, 12, 1, 5),
+            (self._install, self._scan, self._reboot, self._mishap, self._recall, self._release, self._ask),
+            weights=(30, 30, 12, 12, 1, 5, 20 if self.all_wait else 0),
         )[0]
         self._later(hour + self.rng.expovariate(1 / 9), self._next)
         happens(hour)
@@ -265,7 +271,8 @@ class History:
         node.has = dict.fromkeys(self.packages, 0)
         if not self.windows:
             node.has = {name: package.newest(built).number for name, package in self.packages.items()}
-        node.came, node.pending, node.failed = dict.fromkeys(node.has, built), set(), set()
+        node.came, node.pending, node.waits = dict.fromkeys(node.has, built), set(), set()
+        node.failed = set()
 
     # what happens
 
@@ -312,10 +319,12 @@ class History:
         came = [(name, number)]
         node.has[name], node.came[name] = number, hour
         node.failed.discard(name)  # what it was to get it has now, or more: another one needed it
-        if self.rng.random() < 0.3:
+        node.pending.discard(name)
+        node.waits.discard(name)
+        if self.rng.random() < (0.1 if self.all_wait else 0.3):
             node.pending.add(name)
-        else:
-            node.pending.discard(name)
+        if self.all_wait or name in node.pending:
+            node.waits.add(name)
         version = next(one for one in self.packages[name].versions if one.number == number)
         if version.needs and node.has[version.needs[0]] < version.needs[1]:
             other, least = version.needs
@@ -338,8 +347,21 @@ class History:
     def _reboot(self, hour: float) -> None:
         for node in self.nodes:
             if node.alive and self.rng.random() < 0.7:
-                node.pending.clear()
-                self._note(node, hour)
+                self._boot(node, hour)
+
+    def _boot(self, node: Node, hour: float) -> None:
+        node.pending.clear()
+        node.waits.clear()
+        self._note(node, hour)
+
+    def _ask(self, hour: float) -> None:
+        """Nodes that AWS counts as waiting are asked, reboot where they need it, and are looked at."""
+        for node in self._living("nonprod"):
+            if node.waits and self.rng.random() < 0.8:
+                if node.pending:
+                    self._boot(node, hour)
+                if self.rng.random() < 0.9:
+                    self._look(node, hour + 0.3, "rescan", asked=hour)
 
     def _mishap(self, hour: float) -> None:
         """A node is put back on an image, replaced, retagged or patched by another patcher."""
@@ -375,9 +397,10 @@ class History:
 
     # what is seen
 
-    def _look(self, node: Node, hour: float, kind: Any) -> list[Sighted]:
-        """Read a node's rows back, as AWS has them."""
-        rows = [row for package in self.packages.values() if (row := self._row(node, package, hour, kind)) is not None]
+    def _look(self, node: Node, hour: float, kind: Any, asked: float | None = None) -> list[Sighted]:
+        """Read a node's rows back, as AWS has them; `asked` when it was asked whether it needs a reboot."""
+        shown = (self._row(node, package, hour, kind) for package in self.packages.values())
+        rows = [replace(row, needless=self._needless(node, row, asked)) for row in shown if row is not None]
         self.rows += rows
         if rows:
             self.looks[node.name].append(hour)
@@ -385,6 +408,10 @@ class History:
         if kind == "scan":
             node.failed.clear()
         return rows
+
+    def _needless(self, node: Node, row: Sighted, asked: float | None) -> bool:
+        waits = row.state == "INSTALLED_PENDING_REBOOT"
+        return waits and asked is not None and node.came[row.id] <= asked
 
     def _row(self, node: Node, package: Package, hour: float, kind: Any) -> Sighted | None:
         here = node.has[package.name]
@@ -417,7 +444,7 @@ class History:
         own = next((one for one in package.versions if one.number == here), newest)
         if package.name in node.failed:
             return "FAILED", newest
-        if package.name in node.pending:
+        if package.name in node.waits:
             return "INSTALLED_PENDING_REBOOT", newest  # its title may be a newer one's
         if not package.security:
             if self.windows and not here:
@@ -503,7 +530,9 @@ class History:
         return [node for node in self.nodes if node.alive and node.ring == ring]
 
     def _note(self, node: Node, hour: float) -> None:
-        self.journal[node.name].append(Truth(hour, node.ring, dict(node.has), frozenset(node.pending), node.alive))
+        self.journal[node.name].append(
+            Truth(hour, node.ring, dict(node.has), frozenset(node.pending), frozenset(node.waits), node.alive)
+        )
 
 
 def merged(rows: list[Sighted]) -> list[Sighted]:
@@ -516,7 +545,7 @@ def merged(rows: list[Sighted]) -> list[Sighted]:
     open_rows: dict[Any, Sighted] = {}
     done: list[Sighted] = []
     for row in sorted(rows, key=lambda one: one.at):
-        key = (row.node, row.id, row.title, row.state, row.ring, row.installed, row.severity)
+        key = (row.node, row.id, row.title, row.state, row.ring, row.installed, row.severity, row.needless)
         last = open_rows.get(key)
         if last is not None and places[row.node][row.at] == places[row.node][last.until] + 1:
             open_rows[key] = replace(last, until=row.at)

@@ -48,7 +48,7 @@ def _scanned(history: History, node: str, hour: float, told: set[str], tally: Co
         if number <= before.has[name] or known or _was_there(history, node, name, number, hour):
             continue
         package = history.packages[name]
-        if package.security and name not in now.pending and package.newest(hour).number > number:
+        if package.security and name not in now.waits and package.newest(hour).number > number:
             tally["hidden by a newer version that is missing"] += 1  # AWS shows the newer one, and not what is there
             continue
         tally["versions that came between looks"] += 1
@@ -94,8 +94,13 @@ def _item(history: History, released: Released, item: Item, tally: Counter[str])
         yield f"only {kept} nodes of non-production kept it for {days} h, {ring.min_nodes} are needed"
     if _fails(history, name, number, ring.max_failure_percent, released.made):
         yield "it fails on more nodes than the ring allows"
+    tally["items that needed no reboot"] += _needed_none(history, item)
     if version.number < max(one.number for one in history.packages[name].versions if one.published <= released.made):
         tally["items with a newer version out"] += 1
+
+
+def _needed_none(history: History, item: Item) -> bool:
+    return any(row.needless and (row.id, row.title) == (item.id, item.title or row.title) for row in history.rows)
 
 
 def _number(history: History, item: Item, hour: float) -> int:
@@ -189,7 +194,7 @@ def _named(history: History, released: Released, tally: Counter[str]) -> Iterato
         if truth.has[name] != number:
             continue
         tally["versions that came"] += 1
-        if _requested(history, released, name, number) or (name in ids and name in truth.pending):
+        if _requested(history, released, name, number) or (name in ids and name in truth.waits):
             continue
         soaked = _on_nonprod(history, name, number, released.opened)
         if soaked or _was_there(history, node, name, number, released.opened):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from soak_world import LINUX, OPENSSL, UBUNTU, WINDOWS, after, day_zero, demand, ledger_of, seen
 
-from sluice.core.ledger import failing, fold, overdue, selected, waiting
+from sluice.core.ledger import Sighted, failing, fold, overdue, selected, waiting
 
 
 def test_the_clock_of_a_version_starts_when_the_ring_before_shows_it_installed() -> None:
@@ -25,6 +26,61 @@ def test_what_waits_for_a_reboot_does_not_soak_and_is_listed_at_once() -> None:
     entry = ledger_of([seen("n1", 0, "INSTALLED_PENDING_REBOOT", until=20)], 20)["1"]
     assert (entry.status, entry.started, entry.pending) == ("pending reboot", None, ("n1",))
     assert overdue(entry, demand().ring, after(20))
+
+
+def waits(days: float, version: str = "1", *, node: str = "n1", installed: float | None = 1, **more: Any) -> Sighted:
+    """A row of a node whose install AWS counts as waiting for a reboot."""
+    when = None if installed is None else after(installed)
+    return seen(node, days, "INSTALLED_PENDING_REBOOT", version, installed=when, **more)
+
+
+def test_what_aws_counts_as_waiting_soaks_from_when_the_operating_system_needed_no_reboot() -> None:
+    rows = [seen("n1", 0, "MISSING"), waits(1.1), waits(2.1, needless=True), waits(3, until=20)]
+    entry = ledger_of(rows, 9)["1"]
+    assert (entry.status, entry.started, entry.healthy, entry.pending) == ("soaking", after(2.1), ("n1",), ())
+    assert ledger_of(rows, 9.2)["1"].soaked
+
+
+def test_a_title_that_the_node_was_not_offered_before_it_installed_may_be_a_newer_ones() -> None:
+    rows = [seen("n1", 0, "MISSING", "1"), waits(1.1, "2", needless=True, until=20)]
+    assert ledger_of(rows, 20)["2"].status == "pending reboot"
+
+
+def test_a_newer_title_later_takes_nothing_from_the_version_that_soaks_and_gets_nothing_of_it() -> None:
+    rows = [seen("n1", 0, "MISSING"), waits(1.1, needless=True), waits(5, "2", until=20)]
+    entries = ledger_of(rows, 20)
+    assert (entries["1"].started, entries["1"].soaked) == (after(1.1), True)
+    assert entries["2"].started is None
+    again = [*rows[:2], waits(5, "2"), waits(6.1, "2", installed=6, needless=True, until=20)]
+    assert ledger_of(again, 20)["2"].started == after(6.1)
+
+
+def test_what_is_installed_anew_has_to_be_asked_for_anew() -> None:
+    rows = [seen("n1", 0, "MISSING"), waits(1.1, needless=True), waits(5, installed=4.9, until=20)]
+    assert ledger_of(rows, 20)["1"].status == "pending reboot"
+
+
+def test_what_another_ring_was_offered_says_nothing_of_what_it_installed() -> None:
+    elsewhere = seen("n1", 0, "MISSING", ring="prod")
+    rows = [elsewhere, waits(1.1, ring="prod"), waits(2.1, needless=True, until=20)]
+    assert ledger_of(rows, 20)["1"].status == "pending reboot"
+
+
+def test_apt_says_no_time_of_an_install_and_the_releases_own_is_known() -> None:
+    apt = {"product": UBUNTU, "installed": None}
+    offered = seen("n1", 0, "MISSING", product=UBUNTU, release="scan")
+    own = waits(1.1, needless=True, until=20, release="install", **apt)
+    assert ledger_of([offered, own], 20, UBUNTU)["1"].started == after(1.1)
+    assert ledger_of([own], 20, UBUNTU)["1"].started is None
+    rpm = [seen("n1", 0, "MISSING", release="scan"), waits(1.1, installed=None, needless=True, until=20)]
+    assert ledger_of(rpm, 20)["1"].started is None
+
+
+def test_a_kb_is_the_patch_whatever_the_title() -> None:
+    kb = {"product": WINDOWS, "patch": "KB5060531"}
+    rows = [waits(1.1, needless=True, until=20, **kb)]
+    (entry,) = fold([*day_zero("n1"), *rows], WINDOWS, demand(), after(20))[:1]
+    assert (entry.id, entry.status) == ("KB5060531", "soaked")
 
 
 def test_a_newer_version_has_its_own_clock_and_the_older_ones_runs_on() -> None:

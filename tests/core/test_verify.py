@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -173,6 +174,33 @@ def test_what_aws_counts_as_waiting_and_the_operating_system_does_not_is_no_fail
         found = became(*records, found=state(installed_pending_reboot=2))
         told = "2 patches wait for a reboot, which its operating system did not need"
         assert (found.became, found.line) == ("pending_reboot", told)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "asked", "needless"),
+    [
+        (10, "Success", True),
+        (25, "Success", False),  # installed by somebody after it was asked
+        (10, "Failed", False),
+    ],
+)
+def test_a_reboot_is_needless_for_what_was_installed_before_the_operating_system_needed_none(
+    minutes: int, asked: str, needless: bool
+) -> None:
+    records = (record("install"), record("reboot", asked), record("rescan"))
+    found = became(*records, found=state("Scan", 31, installed_pending_reboot=2), run_by="c-rescan")
+    assert found.kind == "rescan"
+    installed = replace(row("INSTALLED_PENDING_REBOOT"), installed=OPEN + timedelta(minutes=minutes))
+    assert found.needless(installed) is needless
+    assert not found.needless(replace(installed, state="MISSING"))
+
+
+def test_where_no_time_of_an_install_is_known_it_is_needless_after_the_releases_own_alone() -> None:
+    waits = row("INSTALLED_PENDING_REBOOT")
+    shown = state("Scan", 31, installed_pending_reboot=2)
+    both = became(record("install"), record("reboot"), record("rescan"), found=shown, run_by="c-rescan")
+    alone = became(record("reboot"), record("rescan"), found=shown, run_by="c-rescan")
+    assert (both.needless(waits), alone.needless(waits)) == (True, False)
 
 
 def test_what_production_requested_has_to_be_there_whatever_the_agent_said() -> None:

@@ -30,5 +30,6 @@ def patch(
         "location": HERE, "node": node, "group": "nonprod-linux", "product": "AMAZON_LINUX_2023", "role": "web",
         "ring": "nonprod", "id": title.partition("-")[0] + ".x86_64", "title": title, "classification": "Security",
         "severity": "Important", "state": state, "installed": at(1), "kind": "scan", "other": None, "operation": "Scan",
+        "needless": False,
         "at": at(2, 1, 5), "ours": True, **more,
     }  # fmt: skip

@@ -67,11 +67,15 @@ def in_process(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> Iterator[pyte
 class Deaths:
     """Forks at the calls of a release; each fork dies there, tries again, and is looked at."""
 
-    def __init__(self, lab: LabHandle, again: Callable[[], None], folder: Path, undone: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self, lab: LabHandle, evidence: Path, again: Callable[[Path], None], folder: Path, undone: pytest.MonkeyPatch
+    ) -> None:
         self.lab = lab
+        self.evidence = evidence
         self.undone = undone
         """What only the process has that is forked, and not its forks."""
         self.again = again
+        """Goes on with the evidence that is in a folder."""
         self.folder = folder
         self.calls = 0
         self.points = 0
@@ -117,19 +121,22 @@ class Deaths:
         self.points += 1
         while len(self._children) >= AT_ONCE:
             self._reap()
+        left = self.folder / f"evidence-{self.points}"  # as it is now: the process that is forked goes on writing
+        shutil.copytree(self.evidence, left, ignore=shutil.ignore_patterns(".*.part"))
         child = os.fork()
         if child == 0:
-            self._live_again(where)
+            self._live_again(where, left)
         self._children[child] = where
 
-    def _live_again(self, where: str) -> NoReturn:
+    def _live_again(self, where: str, left: Path) -> NoReturn:
         """In the fork: whoever made the call is no more; the release is begun anew, and judged."""
         code = 1
         signal.alarm(LONGEST)
         try:
             self._dying.undo()
             self.undone.undo()
-            self.again()
+            self.again(left)
+            shutil.rmtree(left)
             code = 0
         except BaseException:
             (self.folder / f"died-{os.getpid()}").write_text(f"killed {where}:\n{traceback.format_exc()}")
@@ -147,21 +154,17 @@ class Deaths:
 
 def again(
     lab: LabHandle, policy: Policy, window: str, occurrence: Any, before: int, expected: list[Any]
-) -> Callable[[], None]:
-    """The release begun anew on a copy of its evidence, and what must hold at its end."""
+) -> Callable[[Path], None]:
+    """The release begun anew on what is left of its evidence, and what must hold at its end."""
 
-    def live() -> None:
-        folder = Path(str(policy.evidence.folder))
-        copy = folder.with_name(f"{folder.name}-{os.getpid()}")
-        shutil.copytree(folder, copy)
-        mine = policy.model_copy(update={"evidence": policy.evidence.model_copy(update={"folder": str(copy)})})
+    def live(left: Path) -> None:
+        mine = policy.model_copy(update={"evidence": policy.evidence.model_copy(update={"folder": str(left)})})
         lab.advance(minutes=RETRY.total_seconds() / 60)
         told = Drive(lab, run_of(mine, window, occurrence)).release()
         done = installs(lab)[before:]
         assert sorted((nodes, bool(given)) for _, nodes, given in done) == expected, done
         assert told["report"]["outcome"] == "released", told["report"]
         assert at_rest(mine), "not at rest"
-        shutil.rmtree(copy)
 
     return live
 
@@ -184,7 +187,8 @@ def test_every_fork_that_goes_on_ends_released_with_one_install_a_node(
     )
     prod = [n for n in nodes if "nonprod" not in lab.location().nodes[n].name]
     expected = [((node,), True) for node in prod]
-    deaths = Deaths(lab, again(lab, policy, PROD, at(30, 3), before, expected), tmp_path, in_process)
+    goes_on = again(lab, policy, PROD, at(30, 3), before, expected)
+    deaths = Deaths(lab, Path(str(policy.evidence.folder)), goes_on, tmp_path, in_process)
     with deaths.at_every_call():
         told = Drive(lab, run_of(policy, PROD, at(30, 3))).release()
     assert told["report"]["outcome"] == "released"

@@ -16,8 +16,9 @@ from lab.faults import FaultRule
 from lab.rules import Rule
 from lab.testing import LabHandle
 from lab.world import NodeFaults
+from sluice.core.ledger import Demand, fold
 from sluice.core.policy.policy import Policy
-from sluice.core.release.terms import Reason
+from sluice.core.release.terms import PatchKey, Reason
 from sluice.evidence import queries, tables
 from sluice.evidence.store import Store
 from sluice.flow.report import report
@@ -143,6 +144,34 @@ def test_production_is_known_by_its_manifest_and_reported_with_it(lab: LabHandle
     assert verify(run)["pending_reboot"] == 2
     assert {(one["ours"], one["joined_by"]) for one in rows(run, "patch_summaries")} == {(False, None)}
     assert all("its state is of a later Scan" in one["line"] for one in rows(run, "patch_summaries"))
+
+
+def test_what_needs_no_reboot_soaks_although_aws_counts_it_as_waiting_for_one(
+    aws_environment: LabHandle, tmp_path: Path
+) -> None:
+    lab = aws_environment
+    windows = [{**one, **({"reboot": "if_needed"} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
+    policy = small(tmp_path / "evidence", windows=windows)
+    prepare(lab, policy)
+    lab.world.rules.add(Rule(kind="script", match="*", exit_code=0))  # "no reboot is pending", the document says
+    verify(driven(lab, policy, SCAN, at(6, 1)))
+    run = driven(lab, policy, NONPROD, at(6, 3))
+    told = verify(run)
+    assert (told["succeeded"], told["pending_reboot"], told["failed"]) == (0, 2, 0)
+    waiting = [one for one in rows(run, "patch_states") if one["state"] == "INSTALLED_PENDING_REBOOT"]
+    assert {one["needless"] for one in waiting} == {True}
+    verify(later := driven(lab, policy, SCAN, at(7, 1)))
+    again = [one for one in rows(later, "patch_states") if one["state"] == "INSTALLED_PENDING_REBOOT"]
+    assert {one["needless"] for one in again} == {False}
+    assert {(one["id"], one["title"]) for one in waiting} <= {(one["id"], one["title"]) for one in again}
+    ring = next(one for one in policy.rings if one.production)
+    known = list(queries.sightings(run.store, date(2025, 6, 1), date(2025, 6, 30)))
+    product = waiting[0]["product"]
+    entries = fold(known, product, Demand(ring, "nonprod", timedelta(days=30)), at(13, 4))
+    mine = {entry.key for entry in entries if entry.soaked} & {
+        PatchKey(product, one["id"], one["title"]) for one in waiting
+    }
+    assert len(mine) == len({(one["id"], one["title"]) for one in waiting}) > 0
 
 
 PROD_LINUX = {"Key": "tag:Patch Group", "Values": ["prod-linux"]}

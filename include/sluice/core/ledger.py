@@ -3,7 +3,7 @@
 A patch's clock is that of one ring and one OS product as the policy lists it. What a row may be taken for:
 
 - INSTALLED is the version that is installed; INSTALLED_PENDING_REBOOT does not count, and neither does its title, which
-  may be a newer one;
+  may be a newer one: but where the operating system needs no reboot, and the version is sure (`_Reboots`), it has it;
 - INSTALLED_OTHER is what is installed on Windows, Debian and Ubuntu. Where rpm rules, its title may be that of a newer
   version which nobody installed (the payload shows the newest that it knows): nothing is concluded from it;
 - a node that shows another version afterwards has still had this one, unless the other one is older: then it was put
@@ -22,10 +22,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sluice.core import soak
-from sluice.core.os_product import covers
+from sluice.core.os_product import covers, operating_system
 from sluice.core.policy.rings import Ring
 from sluice.core.release.terms import PatchKey, Plain
-from sluice.core.sighted import ABSENT, Sighted, severity_of, title_of
+from sluice.core.sighted import ABSENT, TELLS_INSTALLED, WAITS, Sighted, severity_of, title_of
 
 __all__ = [
     "Demand", "Entry", "Sighted", "Status", "failing", "fold", "overdue", "selected", "severity_of", "title_of",
@@ -171,9 +171,10 @@ class _History:
         self.by_id: dict[str, list[Sighted]] = defaultdict(list)
         self.looked: dict[tuple[str, str | None], datetime] = {}
         looks: dict[str, set[datetime]] = defaultdict(set)
+        reboots = _Reboots()
         for row in sorted(rows, key=lambda one: (one.at, one.until, one.node)):
             if row.state != ABSENT:
-                self.by_id[row.id].append(row)
+                self.by_id[row.id].append(reboots.taken(row))
             looks[row.node] |= {row.at, min(row.until, at)}
             seen = (row.node, row.ring)
             self.looked[seen] = max(self.looked.get(seen, row.at), min(row.until, at))
@@ -193,6 +194,47 @@ class _History:
         if row.release == self._first and row.shown == "installed" and row.installed is not None:
             return min(row.installed, row.at)
         return row.at
+
+
+class _Reboots:
+    """What counts as waiting for a reboot and needs none.
+
+    After an install without a reboot AWS counts everything as waiting until the next one. Where the operating system
+    needs none, a version is working as soon as that was asked, and goes on to be, although AWS goes on to count it.
+    Which version that is the title does not say by itself: it may be of one that came out since. It does where the
+    node was offered this very title before it installed: what is installed is the newest that is offered.
+    """
+
+    def __init__(self) -> None:
+        self._ring: dict[str, str | None] = {}
+        self._offered: dict[tuple[str, str, str], Sighted] = {}
+        """The first row of a title since the node came to its ring: other rings install by lists of their own."""
+        self._working: dict[tuple[str, str, str], datetime | None] = {}
+        """By node, id and title: when what was asked for had been installed."""
+
+    def taken(self, row: Sighted) -> Sighted:
+        """A row, as what it can be taken for; rows come in the order of their times."""
+        if self._ring.setdefault(row.node, row.ring) != row.ring:
+            self._ring[row.node] = row.ring
+            self._offered = {key: one for key, one in self._offered.items() if key[0] != row.node}
+        version = (row.node, row.id, title_of(row))
+        first = self._offered.setdefault(version, row)
+        if row.state != WAITS:
+            self._working.pop(version, None)
+            return row
+        if row.needless and (row.windows or self._is_of(row, first)):
+            self._working[version] = row.installed
+        if version in self._working and self._working[version] == row.installed:
+            return replace(row, state="INSTALLED")
+        return row
+
+    @staticmethod
+    def _is_of(row: Sighted, first: Sighted) -> bool:
+        """Whether the installed version is that of the title."""
+        if row.installed is not None:
+            return first.at <= row.installed
+        # apt shows what a rule fits, and no other: offered before and after the release's own install, it was taken.
+        return operating_system(row.product) in TELLS_INSTALLED and first.release != row.release
 
 
 class _Package:

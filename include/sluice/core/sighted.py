@@ -21,9 +21,11 @@ TELLS_INSTALLED = frozenset({"WINDOWS", "UBUNTU", "DEBIAN", "RASPBIAN"})
 ABSENT = "NOT_APPLICABLE"
 """What only Windows says by name; elsewhere such a package has no row."""
 
+WAITS = "INSTALLED_PENDING_REBOOT"
+
 STATES: Mapping[str, soak.State] = {
     "INSTALLED": "installed",
-    "INSTALLED_PENDING_REBOOT": "pending_reboot",
+    WAITS: "pending_reboot",
     "MISSING": "missing",
     "AVAILABLE_SECURITY_UPDATE": "missing",
     "FAILED": "failed",
@@ -65,6 +67,8 @@ class Sighted(Plain):
     """What that release's execution did."""
     other: str = ""
     """Another patcher that is known to work on the node then, in words; empty: none is known."""
+    needless: bool = False
+    """Whether it counts as waiting for a reboot, and the operating system, asked since it was installed, needs none."""
 
     @property
     def windows(self) -> bool:

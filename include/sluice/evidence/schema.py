@@ -165,6 +165,12 @@ PATCH_STATES = Table(
         Column("severity", WORD, "As AWS has it; empty where AWS leaves it out."),
         Column("state", WORD, "INSTALLED, INSTALLED_OTHER, MISSING, FAILED, …"),
         Column("installed", MOMENT, "InstalledTime, where it is installed and that is known.", optional=True),
+        Column(
+            "needless",
+            TRUTH,
+            "Whether it counts as waiting for a reboot, and the operating system, asked since, needs none.",
+            optional=True,
+        ),
         Column("kind", WORD, "What the release's execution did that read it back: scan, install, reboot or rescan."),
         Column("operation", WORD, "Scan or Install: the patch run that reported it."),
         Column(

@@ -19,7 +19,7 @@ from sluice.evidence.store import Store
 
 _NODE = ["location", "node"]
 _PATCH = [*_NODE, "product", "id", "title"]
-_SHOWN = ["ring", "group", "role", "classification", "severity", "state", "installed", "other"]
+_SHOWN = ["ring", "group", "role", "classification", "severity", "state", "installed", "other", "needless"]
 """What makes a sighting another one when it changes."""
 _FIRST = ["at", "release", "kind"]
 """What is kept of the first of several in a row."""
@@ -49,7 +49,7 @@ def sightings(
     for frame in runs(store, since, until, rings=rings, products=products, without=without):
         for some in frame.iter_slices(ROWS_AT_ONCE):
             for row in some.cast(dict.fromkeys(_WORDS, pl.String)).iter_rows(named=True):
-                yield Sighted(**{**row, "other": row["other"] or ""})
+                yield Sighted(**{**row, "other": row["other"] or "", "needless": bool(row["needless"])})
 
 
 def runs(
@@ -107,7 +107,8 @@ def _of_day(
 
 
 def _narrow(frame: pl.DataFrame, without: Sequence[str]) -> pl.DataFrame:
-    return frame.filter(~pl.col("state").is_in(list(without))).cast(dict.fromkeys(_WORDS, pl.Categorical))
+    kept = frame.filter(~pl.col("state").is_in(list(without))).cast(dict.fromkeys(_WORDS, pl.Categorical))
+    return kept.with_columns(pl.col("needless").fill_null(value=False))
 
 
 def _looks(rows: pl.DataFrame, looked: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -134,4 +135,6 @@ def _fold(going_on: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
 
 def _empty() -> pl.DataFrame:
     schema: dict[str, Any] = dict.fromkeys([*_PATCH, *_SHOWN, *_FIRST, "until"], pl.Categorical)
-    return pl.DataFrame(schema={**schema, **dict.fromkeys(("installed", "at", "until"), tables.MOMENT)})
+    return pl.DataFrame(
+        schema={**schema, **dict.fromkeys(("installed", "at", "until"), tables.MOMENT), "needless": pl.Boolean}
+    )

@@ -155,7 +155,7 @@ def _states(run: Run, back: Readback, chunk: Chunk) -> Iterator[dict[str, Any]]:
         }
         for row in chunk.rows.get(one.node.node, ()):
             if row.state != NOT_KEPT:
-                yield {**node, **_patch(row)}
+                yield {**node, **_patch(row), "needless": one.needless(row)}
 
 
 def _patch(row: PatchRow) -> dict[str, Any]:
@@ -260,7 +260,7 @@ def _production(run: Run) -> frozenset[str]:
 
 
 def _sighted(run: Run, row: Mapping[str, Any]) -> Sighted:
-    known = {name: row[name] for name in ("node", "location", "ring", "group", "role", "at", "kind")}
+    known = {name: row[name] for name in ("node", "location", "ring", "group", "role", "at", "kind", "needless")}
     patch = {name: row[name] for name in ("product", "id", "title", "classification", "severity", "state", "installed")}
     return Sighted(**known, **patch, until=row["at"], release=run.release.id, other=row["other"] or "")
 

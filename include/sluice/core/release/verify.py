@@ -116,6 +116,20 @@ class Verified:
     """What the execution did whose result the state is, or would be."""
     ran: Ran | None = None
     """The command that decided it."""
+    needed_none: datetime | None = None
+    """When its operating system was asked whether it needs a reboot, before this state, and needed none any more."""
+    installed_first: bool = False
+    """Whether the release's own install came before that."""
+
+    def needless(self, row: PatchRow) -> bool:
+        """Whether a patch counts as waiting for a reboot that the operating system does not need.
+
+        After an install without a reboot AWS counts every patch as waiting until the next one
+        (UG:patch-manager-compliance-states). Who was asked after it was installed, and needed none, has it.
+        """
+        if self.needed_none is None or row.state != "INSTALLED_PENDING_REBOOT":
+            return False
+        return self.installed_first if row.installed is None else row.installed <= self.needed_none
 
     @property
     def needs_line(self) -> bool:
@@ -176,6 +190,7 @@ class _Node:
 
     def _reached(self, main: Kind, result: Result) -> Verified:
         kind, by = self._join()
+        installed = self.results.get("install")
         became, line = self._became(main, result, ours=kind is not None)
         unverified = became == "failed" and kind is None and result.status == SUCCESS
         return Verified(
@@ -189,7 +204,14 @@ class _Node:
             joined_by=by,
             kind=kind or main,
             ran=self._ran(result),
+            needed_none=self._needed_none() if kind == "rescan" else None,
+            installed_first=installed is not None and installed.status == SUCCESS,
         )
+
+    def _needed_none(self) -> datetime | None:
+        asked = self.results.get("reboot")
+        ran = self._ran(asked) if asked is not None and asked.status == SUCCESS else None
+        return ran.start if ran else None
 
     def _ran(self, result: Result) -> Ran | None:
         if result.command is None:
