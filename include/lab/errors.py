@@ -5,6 +5,7 @@
     ├── FleetError               a fleet file that cannot be read or makes no sense (file and line)
     ├── ClockError               a clock that cannot do what was asked (advance a real clock, go back)
     ├── FaultError               a fault rule that matches nothing or contradicts itself
+    ├── PolicyDocumentError      an IAM policy that IAM could not evaluate
     └── ContractViolation        an answer of the lab that AWS's own model would not allow
 
 AWS's errors are not here: an operation raises `lab.ssm.base.error(code, message)`.
@@ -27,6 +28,10 @@ class ClockError(LabError):
 
 class FaultError(LabError):
     """A fault rule that cannot be used."""
+
+
+class PolicyDocumentError(LabError):
+    """An IAM policy that IAM could not evaluate."""
 
 
 class ContractViolation(LabError):
