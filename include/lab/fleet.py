@@ -29,8 +29,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from lab import aws_models
 from lab.clock import START
-from lab.errors import FleetError
+from lab.errors import FleetError, PolicyDocumentError
 from lab.faults import FaultRule
+from lab.iam import evaluation
+from lab.iam.evaluation import Source
 from lab.instance_profiles import managed_policies
 from lab.os_products import PRODUCTS
 from lab.package_facts import profiles
@@ -79,6 +81,14 @@ def _taggable(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
+def _evaluable(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    try:
+        evaluation.parse({"Version": evaluation.WITH_VARIABLES, "Statement": statements}, Source("of its own", "role"))
+    except PolicyDocumentError as error:
+        raise ValueError(f"expected statements of an IAM policy: {error}") from error
+    return statements
+
+
 def _digits(value: Any) -> Any:
     """An id written without quotes; one with leading zeros is no number in YAML as Sluice reads it."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
@@ -107,6 +117,8 @@ class InstanceProfile(_Strict):
 
     name: Name
     policies: list[Annotated[str, _one_of("a managed policy of AWS", managed_policies)]] = Field(default_factory=list)
+    statements: Annotated[list[dict[str, Any]], AfterValidator(_evaluable)] = Field(default_factory=list)
+    """What the role's own policy says besides, as IAM writes it."""
 
 
 class NodeFailures(_Strict):

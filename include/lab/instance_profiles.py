@@ -7,7 +7,7 @@ that a fleet names are taken from the same data.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,8 @@ from moto.iam.models import AWSManagedPolicy, IAMBackend, iam_backends
 from lab.world import Lab
 
 HOUR = "3600"
+OWN_POLICY = "own"
+"""The name of the policy that a fleet's statements make."""
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -33,12 +35,16 @@ def managed_policies() -> dict[str, Any]:
     return found
 
 
-def create_profile(lab: Lab, account: str, name: str, policies: Iterable[str]) -> None:
-    """An instance profile and a role of one name; `policies` are names of AWS's managed ones."""
+def create_profile(
+    lab: Lab, account: str, name: str, policies: Iterable[str], statements: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """An instance profile and a role of one name; `policies` are names of AWS's managed ones, `statements` its own."""
     iam = iam_backends[account]["aws"]
     role = iam.create_role(name, json.dumps(TRUST), "/", None, "", [], HOUR)
     for policy in policies:
         _managed(iam, account, policy).attach_to(role)
+    if statements:
+        iam.put_role_policy(name, OWN_POLICY, json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
     profile = iam.create_instance_profile(name, "/", [name])
     profile.id = f"AIPA{lab.random.getrandbits(68):017X}"  # moto's are shorter than IAM's model allows
 

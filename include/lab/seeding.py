@@ -32,7 +32,7 @@ def seed(lab: Lab, fleet: Fleet) -> None:
         _location(lab, place)
     for account in fleet.accounts:
         for profile in fleet.profiles:
-            create_profile(lab, account.id, profile.name, profile.policies)
+            create_profile(lab, account.id, profile.name, profile.policies, profile.statements)
     for group in fleet.groups:
         _seed_group(lab, fleet, fleet.complete(group))
 

@@ -117,6 +117,11 @@ def test_every_mistake_is_reported_at_once_with_its_line() -> None:
             "AmazonSSMManagedInstanceCor",
             "4: profiles.0.policies.0: expected a managed policy",
         ),
+        (
+            "[AmazonSSMManagedInstanceCore]",
+            "[], statements: [{Effect: Allow, Action: s3:GetObject}]",
+            "4: profiles.0.statements: expected statements of an IAM policy: policy of its own: expected Resource or",
+        ),
         ("groups:", "groups: []\nold:", "6: groups: expected"),
         ("count: 2", "count: 0", "7: groups.0.count: expected greater than or equal to 1, found 0"),
         ("count: 2", "count: 2, count: 3", "7: expected each key once, found 'count' again"),
