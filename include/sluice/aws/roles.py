@@ -91,7 +91,8 @@ def may(connection: Connection, policy: Policy, duty: Duty) -> PermissionFact:
     try:
         missing = refused(connection, policy.deployment, principal, _wanted(duty))
     except AWSError as error:
-        return PermissionFact(duty, principal, unknown=str(error))
+        why = "IAM has no role or user of this ARN" if error.code == "NoSuchEntity" else str(error)
+        return PermissionFact(duty, principal, unknown=why)
     return PermissionFact(duty, principal, missing)
 
 

@@ -127,7 +127,7 @@ def _permissions(facts: Facts) -> Iterator[Finding]:
             "unknown",
             tuple(sorted(principals)),
             f"whose permissions nobody can tell: {why}",
-            "let the caller use iam:SimulatePrincipalPolicy to know",
+            "deploy a role that is not there, or let the caller use iam:SimulatePrincipalPolicy, to know",
             noun="principal",
         )
 
