@@ -180,9 +180,10 @@ class LabServer:
 
 def install_services() -> None:
     """Put the lab's services in moto's place."""
-    from lab import ec2, machines
+    from lab import ec2, iam, machines
     from lab.ssm.response import LabSSMResponse
 
     ec2.install()
+    iam.install()
     machines.install()
     moto.ssm.urls.url_paths["{0}/$"] = LabSSMResponse.dispatch

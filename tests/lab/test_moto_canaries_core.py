@@ -17,6 +17,7 @@ import moto.sqs.models
 import moto.sts.models
 import pytest
 from moto.core.responses import BaseResponse
+from moto.iam.responses import IamResponse
 from moto.moto_api import state_manager
 from moto.moto_api._internal.managed_state_model import ManagedState
 from moto.moto_server import werkzeug_app
@@ -242,8 +243,22 @@ def test_waiting_for_messages_is_the_backend_s_and_takes_these_arguments():
 
 def test_moto_routes_the_services_that_the_lab_replaces_by_these_paths():
     root = Path(moto.__file__).parent
-    for service in ("sts", "ssm"):
+    for service in ("iam", "sts", "ssm"):
         assert '"{0}/$": ' in (root / service / "urls.py").read_text(encoding="utf-8")
+
+
+def test_the_policy_simulator_is_the_lab_s_alone_over_what_moto_keeps_of_principals(lab):
+    assert not hasattr(IamResponse, "simulate_principal_policy")
+    assert IamResponse().automated_parameter_parsing
+    lab.client("iam").create_user(UserName="someone")
+    lab.client("iam").create_role(RoleName="some", AssumeRolePolicyDocument="{}")
+    backend = moto.iam.models.iam_backends["111111111111"]["aws"]
+    (role,) = backend.get_roles()
+    assert (role.policies, role.managed_policies, role.permissions_boundary_arn) == ({}, {}, None)
+    user = backend.users["someone"]
+    assert (user.policies, user.managed_policies, backend.get_groups_for_user("someone")) == ({}, {}, [])
+    assert not hasattr(IamResponse, "put_user_permissions_boundary")
+    assert not hasattr(user, "permissions_boundary_arn")
 
 
 def test_moto_s_reset_forgets_every_account(lab: LabHandle):

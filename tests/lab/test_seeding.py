@@ -15,7 +15,9 @@ accounts:
   - {id: 333333333333, regions: [eu-central-1, eu-west-3]}
   - {id: 444444444444, regions: [eu-west-3]}
 profiles:
-  - {name: ManagedNode, policies: [AmazonSSMManagedInstanceCore]}
+  - name: ManagedNode
+    policies: [AmazonSSMManagedInstanceCore]
+    statements: [{Effect: Allow, Action: "s3:PutObject", Resource: "arn:aws:s3:::logs/*"}]
   - {name: LegacyNode, policies: [AmazonEC2RoleforSSM]}
 defaults: {profile: ManagedNode, os: AmazonLinux2023}
 rules:
@@ -107,6 +109,20 @@ def test_the_role_behind_an_instance_profile_has_its_policies(lab: LabHandle) ->
     assert [policy["PolicyArn"] for policy in attached] == ["arn:aws:iam::aws:policy/service-role/AmazonEC2RoleforSSM"]
     policy = iam.get_policy(PolicyArn=attached[0]["PolicyArn"])["Policy"]
     assert policy["PolicyName"] == "AmazonEC2RoleforSSM"
+
+
+def test_the_role_behind_an_instance_profile_may_do_what_the_fleet_says(lab: LabHandle) -> None:
+    answer = lab.client("iam", account="444444444444").simulate_principal_policy(
+        PolicySourceArn="arn:aws:iam::444444444444:role/ManagedNode",
+        ActionNames=["s3:PutObject", "ssm:UpdateInstanceInformation", "s3:DeleteObject"],
+        ResourceArns=["arn:aws:s3:::logs/some.txt"],
+    )
+    found = {one["EvalActionName"]: one["EvalDecision"] for one in answer["EvaluationResults"]}
+    assert found == {
+        "s3:PutObject": "allowed",
+        "ssm:UpdateInstanceInformation": "allowed",  # AWS's own policy is on any resource
+        "s3:DeleteObject": "implicitDeny",
+    }
 
 
 def test_nodes_have_what_their_image_had(lab: LabHandle) -> None:
