@@ -1,14 +1,4 @@
-"""The templates as stacks of the local AWS.
-
-moto creates roles, policies, buckets and the topic. What it does not, and what therefore only
-`test_templates.py` and `test_duties.py` hold:
-
-- AWS::S3::BucketPolicy and AWS::SNS::TopicPolicy: moto's CloudFormation knows neither; they are left out here.
-- A bucket's versioning, public access block, ownership, lifecycle and Object Lock: moto reads the name and the
-  encryption of AWS::S3::Bucket.
-- ManagedPolicyArns of a role: moto creates the managed policy and does not attach it to the role.
-- The default of a list parameter: moto does not split it, so each list is given.
-"""
+"""The templates as stacks of the local AWS."""
 
 from __future__ import annotations
 
@@ -17,35 +7,12 @@ import json
 from typing import Any
 
 import pytest
-import yaml
-from stacks import ACCOUNT, NAMES, PARAMETERS, REGION, Stack, parsed
+from lab_stacks import create
+from stacks import ACCOUNT, NAMES, REGION, Stack, parsed
 
 from lab.testing import LabHandle
 from sluice.aws.session import Connections, Duty
 from sluice.core.policy.places import Location, Roles
-
-NOT_IN_MOTO = ("AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy")
-
-
-def create(lab: LabHandle, name: str, **parameters: str) -> None:
-    """Create the stack, as CloudFormation is asked to; raises what it answers."""
-    template = parsed(name)
-    resources = template["Resources"]
-    template["Resources"] = {key: one for key, one in resources.items() if one["Type"] not in NOT_IN_MOTO}
-    lists = {
-        key: one["Default"]
-        for key, one in template.get("Parameters", {}).items()
-        if one["Type"] == "CommaDelimitedList" and one.get("Default")
-    }
-    lab.client("cloudformation").create_stack(
-        StackName=name,
-        TemplateBody=yaml.safe_dump(template, sort_keys=False),
-        Parameters=[
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in {**lists, **PARAMETERS[name], **parameters}.items()
-        ],
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-    )
 
 
 def prepare(lab: LabHandle, name: str) -> None:
