@@ -15,7 +15,7 @@ from lab.faults import FaultRule
 from lab.testing import LabHandle
 from sluice.aws import buckets, config_recorders, inventory, nodes, prerequisites, roles
 from sluice.aws.session import Connection, Connections, Duty
-from sluice.core.errors import DeniedError
+from sluice.core.errors import AWSError, DeniedError
 from sluice.core.policy.places import Extras, Location, Roles
 from sluice.core.policy.policy import Policy
 from sluice.files import DEMO, SHIPPED, read_policy
@@ -220,15 +220,22 @@ def test_a_policy_that_observes_needs_no_installers(demo: Policy) -> None:
 
 
 class Simulator(Connection):
-    """IAM's simulator in pages of one: a page of the lab's has room for every action that Sluice asks for."""
+    """IAM's simulator where the lab's is no match for it: it answers in pages of one, and refuses what it cannot group.
 
-    def __init__(self, *refused: str) -> None:
+    A page of the lab's has room for every action that Sluice asks for, and which actions AWS's own simulator takes
+    apart from others is known to nobody.
+    """
+
+    def __init__(self, *refused: str, apart: tuple[str, ...] = ()) -> None:
         super().__init__(boto3.Session(), aws_only=False, read_only=True, account=ACCOUNT, region=REGION)
         self.refused = refused
+        self.apart = set(apart)
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         assert (service, operation) == ("iam", "SimulatePrincipalPolicy")
         names = parameters["ActionNames"]
+        if self.apart & set(names) and not self.apart >= set(names):
+            raise AWSError("Invalid Input Actions: […] require different authorization information.", "InvalidInput")
         at = int(parameters.get("Marker", 0))
         decision = "implicitDeny" if names[at] in self.refused else "allowed"
         answer: dict[str, Any] = {"EvaluationResults": [{"EvalActionName": names[at], "EvalDecision": decision}]}
@@ -241,6 +248,12 @@ def test_permissions_that_iam_refuses_are_missing_over_all_pages(demo: Policy) -
     applier = roles.may(iam, demo, Duty.POLICY_APPLIER)
     assert applier.missing == ("ssm:CreatePatchBaseline",)
     assert applier.principal == f"arn:aws:iam::{ACCOUNT}:role/sluice-policy-applier"
+
+
+def test_actions_that_the_simulator_does_not_take_together_are_asked_one_by_one(demo: Policy) -> None:
+    iam = Simulator("ssm:GetDocument", apart=("ssm:ListDocumentVersions", "ssm:DescribeDocument"))
+    found = roles.may(iam, demo, Duty.READER)
+    assert (found.missing, found.unknown) == (("ssm:GetDocument",), None)
 
 
 @pytest.mark.parametrize(

@@ -96,31 +96,50 @@ def may(connection: Connection, policy: Policy, duty: Duty) -> PermissionFact:
     return PermissionFact(duty, principal, missing)
 
 
-@calls("iam:SimulatePrincipalPolicy", resources=PRINCIPALS)
 def refused(connection: Connection, deployment: str, principal: str, wanted: Iterable[Grant]) -> tuple[str, ...]:
     """The actions that IAM's simulator refuses a role or user on what they are needed for."""
     missing: set[str] = set()
     for (resources, when), actions in sorted(_together(wanted).items()):
         arns = [_filled(resource, connection) for resource in resources]
-        marker: dict[str, str] = {}
-        while True:
-            answer = connection.need(
-                "iam",
-                "SimulatePrincipalPolicy",
-                "EvaluationResults",
-                PolicySourceArn=principal,
-                ActionNames=sorted(actions),
-                ResourceArns=arns,
-                ContextEntries=_context(when, deployment),
-                **marker,
-            )
-            missing |= {
-                one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"
-            }
-            if not answer.get("IsTruncated"):
-                break
-            marker = {"Marker": answer["Marker"]}
+        missing |= _refused(connection, principal, sorted(actions), arns, _context(when, deployment))
     return tuple(sorted(missing))
+
+
+def _refused(
+    connection: Connection, principal: str, actions: list[str], arns: list[str], context: list[Mapping[str, Any]]
+) -> set[str]:
+    try:
+        return _simulated(connection, principal, actions, arns, context)
+    except AWSError as error:
+        # Actions whose resources the simulator knows it refuses together with others ("require different
+        # authorization information"). Which are which AWS says nowhere.
+        if error.code != "InvalidInput" or len(actions) == 1:
+            raise
+    return set().union(*(_simulated(connection, principal, [action], arns, context) for action in actions))
+
+
+@calls("iam:SimulatePrincipalPolicy", resources=PRINCIPALS)
+def _simulated(
+    connection: Connection, principal: str, actions: list[str], arns: list[str], context: list[Mapping[str, Any]]
+) -> set[str]:
+    """Those of the actions that the simulator does not allow on all of the resources."""
+    missing: set[str] = set()
+    marker: dict[str, str] = {}
+    while True:
+        answer = connection.need(
+            "iam",
+            "SimulatePrincipalPolicy",
+            "EvaluationResults",
+            PolicySourceArn=principal,
+            ActionNames=actions,
+            ResourceArns=arns,
+            ContextEntries=context,
+            **marker,
+        )
+        missing |= {one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"}
+        if not answer.get("IsTruncated"):
+            return missing
+        marker = {"Marker": answer["Marker"]}
 
 
 def _wanted(duty: Duty) -> list[Grant]:
