@@ -105,7 +105,7 @@ def test_the_roles_of_a_pilots_stacks_lack_nothing_as_the_callers_own(
     with closing(Connections.of(own).open(Location(account=ACCOUNT, region=REGION), duty)) as connection:
         connection.arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/{role_of(duty)}/ann"
         principal = f"arn:aws:iam::{ACCOUNT}:role/{role_of(duty)}"
-        assert roles.may(connection, own, duty) == PermissionFact(duty, principal)
+        assert roles.may(connection, own, duty) == PermissionFact(duty, principal, own=True)
 
 
 @pytest.mark.parametrize("duty", OWN)

@@ -195,6 +195,14 @@ def test_roles_permissions_and_buckets_that_are_missing_are_errors() -> None:
     }
 
 
+def test_what_a_caller_lacks_who_assumes_no_role_may_be_others_to_do_but_for_reading() -> None:
+    lacking = tuple(PermissionFact(duty, "arn", (f"ssm:{duty}",), own=True) for duty in ("reader", "halter"))
+    assert {(one.severity, one.ids) for one in examine(Facts(permissions=lacking), POLICY)} == {
+        ("error", ("ssm:reader",)),
+        ("warning", ("ssm:halter",)),
+    }
+
+
 @pytest.mark.parametrize(
     ("recorder", "name"),
     [

@@ -93,7 +93,7 @@ def may(connection: Connection, policy: Policy, duty: Duty) -> PermissionFact:
     except AWSError as error:
         why = "IAM has no role or user of this ARN" if error.code == "NoSuchEntity" else str(error)
         return PermissionFact(duty, principal, unknown=why)
-    return PermissionFact(duty, principal, missing)
+    return PermissionFact(duty, principal, missing, own=not policy.roles.assume)
 
 
 def refused(connection: Connection, deployment: str, principal: str, wanted: Iterable[Grant]) -> tuple[str, ...]:

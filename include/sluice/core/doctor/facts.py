@@ -37,6 +37,8 @@ class PermissionFact:
     """Actions."""
     unknown: str | None = None
     """Why nobody knows, where the simulator could not be asked."""
+    own: bool = False
+    """Whether the principal is whoever asks, as the policy assumes no role: another caller may do other duties."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ PATCHERS = {
 }
 """Other patchers that Inventory can show, by package name or by what the registry has."""
 
+READS = "reader"
+"""The duty of whoever runs the doctor."""
+
 
 def place_findings(facts: Facts) -> Iterator[Finding]:
     """Everything that is not about single nodes."""
@@ -113,12 +116,15 @@ def _permissions(facts: Facts) -> Iterator[Finding]:
         if one.unknown is not None:
             unknown[one.unknown].add(one.principal)
         elif one.missing:
+            elsewhere = one.own and one.duty != READS
             yield Finding(
                 "permission-missing",
-                "error",
+                "warning" if elsewhere else "error",
                 one.missing,
                 f"missing for the {one.duty.replace('_', ' ')}, {one.principal}",
-                "attach the policy of include/cloudformation, and look for a boundary or an organization's policy",
+                "do what that duty does with credentials that have them (the policy assumes no role)"
+                if elsewhere
+                else "attach the policy of include/cloudformation, and look for a boundary or an organization's policy",
                 noun="action",
             )
     for why, principals in sorted(unknown.items()):
