@@ -260,7 +260,7 @@ def test_actions_that_the_simulator_does_not_take_together_are_asked_one_by_one(
     ("arn", "principal"),
     [
         (f"arn:aws:iam::{ACCOUNT}:user/ops/ann", f"arn:aws:iam::{ACCOUNT}:user/ops/ann"),
-        (f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/ann", f"arn:aws:iam::{ACCOUNT}:role/reader"),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/ann", f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/reader"),
         (f"arn:aws:iam::{ACCOUNT}:root", None),
     ],
 )
@@ -269,7 +269,7 @@ def test_without_roles_the_caller_is_simulated(
 ) -> None:
     iam = aws_environment.client("iam")
     iam.create_user(UserName="ann", Path="/ops/")
-    iam.create_role(RoleName="reader", AssumeRolePolicyDocument="{}")
+    iam.create_role(RoleName="reader", Path="/aws-reserved/", AssumeRolePolicyDocument="{}")
     own = demo.model_copy(update={"roles": Roles()})
     connection.arn = arn
     found = roles.may(connection, own, Duty.READER)

@@ -24,6 +24,7 @@ BY_WINDOW = (Duty.SCANNER, *INSTALLING)
 
 SYSTEMS_MANAGER = "ssm.amazonaws.com"
 
+OWN_ROLES = "arn:{partition}:iam::{account}:role{role_path}*"
 PRINCIPALS = ("arn:{partition}:iam::{account}:role/*", "arn:{partition}:iam::{account}:user/*")
 
 _CONDITION: Mapping[When, str] = {"owned": "aws:ResourceTag", "created": "aws:RequestTag"}
@@ -54,7 +55,7 @@ def _assumed(connections: Connections, location: Location, policy: Policy, duty:
     return RoleFact(duty, name, None)
 
 
-@calls("iam:GetRole", resources="arn:{partition}:iam::{account}:role{role_path}*")
+@calls("iam:GetRole", resources=OWN_ROLES)
 def of_windows(connection: Connection, policy: Policy) -> tuple[RoleFact, ...]:
     """The roles that windows' tasks run as, one per ring: whether they exist and Systems Manager may assume them."""
     if not policy.roles.assume:
@@ -178,12 +179,17 @@ def _filled(resource: str, connection: Connection) -> str:
     return resource.format(**{name: getattr(connection, name) for name in _KNOWN})
 
 
+@calls("iam:GetRole", resources=OWN_ROLES)
 def _principal(connection: Connection, policy: Policy, duty: Duty) -> str | None:
-    """The ARN that the simulator takes. A session's ARN has its role without the path, which the policy knows."""
+    """The ARN that the simulator takes. A session's has its role without the path, which the policy knows, or IAM."""
     roles = policy.roles
     if roles.assume:
         role = getattr(roles, duty)
         return f"arn:{connection.partition}:iam::{connection.account}:role{roles.path}{role}"
     if session := _ASSUMED.match(connection.arn):
-        return f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}"
+        try:
+            role = connection.need("iam", "GetRole", "Role", RoleName=session["role"])["Role"]
+        except AWSError:  # it may not look: most roles have no path
+            return f"arn:{session['partition']}:iam::{session['account']}:role/{session['role']}"
+        return str(role["Arn"])
     return connection.arn if ":user/" in connection.arn else None
