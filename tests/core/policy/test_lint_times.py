@@ -119,9 +119,10 @@ windows:
   - {name: install-prod, operation: install, schedule: "cron(0 4 ? * MON *)", duration_hours: 2, lead_minutes: 720,
      patch_groups: web-prod, waves: {canary: 1}, backup: on}
 """
-    assert "expected 30 minutes between the start and the last wave, for 2 waves to settle, found 0" in message(
-        part, "P183"
-    )
+    told = message(part, "P183")
+    assert "expected 35 minutes between the start and the last wave, for 2 waves to settle and 1 executions" in told
+    rebooting = part.replace("backup: on", "backup: on, reboot: if_needed, before: [{document: Example-Drain}]")
+    assert "expected 50 minutes" in message(rebooting, "P183")  # a step, and a wave with its reboots and a scan
 
 
 def test_a_window_the_day_after_the_soak_is_not_asked_about() -> None:

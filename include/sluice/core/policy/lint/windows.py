@@ -145,15 +145,25 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
         )
     barriers = wave_count(window) - 1
     minutes = (window.duration_hours - window.cutoff_hours - 1) * 60
-    settling = barriers * waves.settle_minutes
-    if 0 <= minutes < settling:
+    opened = opened_before_the_last_wave(window)
+    needed = barriers * waves.settle_minutes + opened * subject.policy.timing.open_lead_minutes
+    if 0 <= minutes < needed:
         yield Found(
             "P183",
             (*at, "settle_minutes"),
-            f"expected {settling} minutes between the start and the last wave, for {barriers + 1} waves to settle, "
-            f"found {minutes}, as an hour must be left before the cutoff: the last waves would always be late; shorten "
-            "the settle time, take fewer waves or a longer window",
+            f"expected {needed} minutes between the start and the last wave, for {barriers + 1} waves to settle and "
+            f"{opened} executions to open before it, found {minutes}, as an hour must be left before the cutoff: the "
+            "last waves would always be late; shorten the settle time, take fewer waves or a longer window",
         )
+
+
+def opened_before_the_last_wave(window: Window) -> int:
+    """Executions of a release that come before its last wave installs: steps, and waves with their reboots and scans.
+
+    The one after each of them opens `timing.open_lead_minutes` later at the earliest.
+    """
+    in_waves = window.reboot.when != "never" and window.reboot.how == "waves"
+    return len(window.before) + (wave_count(window) - 1) * (3 if in_waves else 1)
 
 
 def wave_count(window: Window) -> int:
