@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 
 import boto3
 import pytest
@@ -10,7 +12,7 @@ from policies import FOUR, small
 
 from lab.faults import FaultRule
 from lab.testing import LabHandle
-from sluice.aws.session import Connections, Duty
+from sluice.aws.session import Clients, Connections, Duty
 from sluice.core.errors import AnswerError, DeniedError, EndpointError, LocationError
 from sluice.core.policy.places import Location
 from sluice.core.policy.regions import REGIONS
@@ -32,6 +34,37 @@ def test_the_account_is_asked_for_before_anything_else(lab: LabHandle) -> None:
         "GetCallerIdentity",
         "DescribeMaintenanceWindows",
     ]
+
+
+def test_a_client_that_threads_share_is_made_once_and_closed_when_the_last_has_given_it_back() -> None:
+    made, closed = [], []
+
+    class Client:
+        def close(self) -> None:
+            closed.append(self)
+
+    class Session:
+        def client(self, service: str, **_: object) -> Client:
+            made.append(service)
+            return Client()
+
+    clients = Clients(Session())
+    borrowed, together = Barrier(8), Barrier(8)
+
+    def work(_: int) -> None:
+        client = clients.borrow("ssm", "eu-west-3")
+        borrowed.wait(10)
+        assert not closed, "somebody else has it still"
+        together.wait(10)
+        clients.give_back("ssm", "eu-west-3")
+        assert isinstance(client, Client)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    assert (made, len(closed)) == (["ssm"], 1)
+    clients.borrow("ssm", "eu-west-3")
+    clients.borrow("ssm", "eu-central-1")
+    assert made == ["ssm", "ssm"], "one that is closed opens its connections anew; a Region has its own"
 
 
 def test_credentials_of_another_account_are_refused(lab: LabHandle) -> None:

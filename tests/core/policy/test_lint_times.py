@@ -120,7 +120,8 @@ windows:
      patch_groups: web-prod, waves: {canary: 1}, backup: on}
 """
     told = message(part, "P183")
-    assert "expected 35 minutes between the start and the last wave, for 2 waves to settle and 1 executions" in told
+    assert "expected 35 minutes between the start and the last wave, for 2 waves to settle (" in told
+    assert "(executions that open before it: 1)" in told
     rebooting = part.replace("backup: on", "backup: on, reboot: if_needed, before: [{document: Example-Drain}]")
     assert "expected 50 minutes" in message(rebooting, "P183")  # a step, and a wave with its reboots and a scan
 

@@ -151,9 +151,9 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
         yield Found(
             "P183",
             (*at, "settle_minutes"),
-            f"expected {needed} minutes between the start and the last wave, for {barriers + 1} waves to settle and "
-            f"{opened} executions to open before it, found {minutes}, as an hour must be left before the cutoff: the "
-            "last waves would always be late; shorten the settle time, take fewer waves or a longer window",
+            f"expected {needed} minutes between the start and the last wave, for {barriers + 1} waves to settle "
+            f"(executions that open before it: {opened}), found {minutes}, as an hour must be left before the cutoff: "
+            "the last waves would always be late; shorten the settle time, take fewer waves or a longer window",
         )
 
 
