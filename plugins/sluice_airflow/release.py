@@ -94,13 +94,13 @@ def run_waves(plan: WindowPlan, first: Any) -> None:
 
     The policy's steps stand around them where the window has any.
     """
-    opens = {"patch": ("install",), "reboot": ("reboot", "rescan")}
+    opens = {"patch": ("install",), "reboot": ("reboot", "rescan", "ask")}
     waves(plan.waves, first, opens, before=plan.before, after=plan.after)
 
 
 def run_reboots(most: int, first: Any) -> None:
     """Reboots alone, in at most so many waves."""
-    waves(most, first, {"reboot": ("reboot", "rescan")})
+    waves(most, first, {"reboot": ("reboot", "rescan", "ask")})
 
 
 def run_scan(ready: Any) -> None:

@@ -11,6 +11,7 @@ from policies import apply, connect, small
 
 from lab.testing import LabHandle
 from lab.world import Node
+from sluice.aws import logs
 from sluice.core.policy import reboot_document
 
 
@@ -40,6 +41,16 @@ class Machine:
         file.chmod(0o755)
 
     def run(self, when: str = "IfPending") -> int:
+        """The exit code."""
+        return self.ran(when).returncode
+
+    def says(self, when: str) -> str:
+        """What it prints, where it ends well."""
+        found = self.ran(when)
+        assert found.returncode == 0
+        return found.stdout.decode().strip()
+
+    def ran(self, when: str) -> subprocess.CompletedProcess[bytes]:
         script = reboot_document.LINUX.replace("{{ When }}", when)
         for place in ("/var/lib/", "/var/run/", "/boot/"):
             script = script.replace(place, f"{self.folder}/boot/" if place == "/boot/" else f"{self.folder}/")
@@ -47,7 +58,7 @@ class Machine:
             ["/bin/sh", "-c", script], env={"PATH": str(self.folder / "bin")}, capture_output=True, check=False
         )
         assert shell.stderr == b""
-        return shell.returncode
+        return shell
 
 
 @pytest.fixture
@@ -95,6 +106,46 @@ def test_a_node_that_waits_even_after_its_reboot_fails_and_does_not_go_round(mac
 
 def test_always_reboots_once(machine: Machine) -> None:
     assert [machine.run("Always"), machine.run("Always")] == [194, 0]
+
+
+def test_with_never_it_only_says_whether_a_reboot_is_pending(machine: Machine) -> None:
+    assert machine.says("Never") == reboot_document.NONE_PENDING[0]
+    machine.tool("needs-restarting", 1)
+    assert machine.says("Never") == "reboot pending: yes"
+    assert machine.run() == 194, "and changed nothing of what a reboot goes by"
+
+
+@pytest.mark.usefixtures("aws_environment")
+@pytest.mark.parametrize(
+    ("name", "pending", "none", "some"),
+    [
+        ("db-nonprod-01", "sudo.amd64 libc6.amd64", "no", "yes"),
+        ("erp-nonprod-01", "KB2267602 KB5060526", "False", "True"),
+    ],
+)
+def test_a_node_of_the_lab_that_is_only_asked_says_so_and_stays_up(
+    lab: LabHandle, name: str, pending: str, none: str, some: str
+) -> None:
+    apply(connect(small()), small())
+    ssm, node = lab.client("ssm"), node_named(lab, name)
+    harmless, needing = pending.split()
+
+    def asked() -> str:
+        given = {"When": ["Never"]}
+        sent = ssm.send_command(DocumentName=reboot_document.NAME, InstanceIds=[node.node_id], Parameters=given)
+        lab.advance(minutes=10)
+        found = ssm.list_command_invocations(CommandId=sent["Command"]["CommandId"], Details=True)
+        (told,) = found["CommandInvocations"]
+        assert told["Status"] == "Success"
+        return logs.ran(told, None).said
+
+    before = node.booted_at
+    for waiting, said in ((set(), none), ({harmless}, none), ({harmless, needing}, some)):
+        node.pending = frozenset(waiting)
+        assert asked() == f"reboot pending: {said}"
+        assert (node.booted_at, node.pending) == (before, waiting)
+    assert f"reboot pending: {none}" in reboot_document.NONE_PENDING
+    assert f"reboot pending: {some}" not in reboot_document.NONE_PENDING
 
 
 @pytest.mark.usefixtures("aws_environment")

@@ -20,7 +20,7 @@ NODE = "i-00000000000000001"
 OPEN = datetime(2025, 6, 9, 3, tzinfo=UTC)
 URL = "s3://operations/manifests/r/amazon-linux-2023.yaml"
 TITLE = "openssl-3.0.8-1.amzn2023.0.2"
-ASKED_AT: dict[Kind, int] = {"scan": 0, "install": 0, "reboot": 20, "rescan": 30}
+ASKED_AT: dict[Kind, int] = {"scan": 0, "install": 0, "reboot": 20, "ask": 20, "rescan": 30}
 
 
 def expected(**more: Any) -> Expected:
@@ -33,9 +33,9 @@ def record(kind: Kind, status: str = "Success", details: str = "", **more: Any) 
     return WaveRecord("r", 1, HERE, kind, "mw-1", "closed", OPEN, started=OPEN, **given)
 
 
-def ran(kind: Kind, details: str = "Success") -> Ran:
+def ran(kind: Kind, details: str = "Success", said: str = "") -> Ran:
     start = OPEN + timedelta(minutes=ASKED_AT[kind])
-    return Ran(NODE, f"c-{kind}", "AWS-RunPatchBaseline", details, 0, start, start + timedelta(minutes=9))
+    return Ran(NODE, f"c-{kind}", "AWS-RunPatchBaseline", details, 0, start, start + timedelta(minutes=9), said=said)
 
 
 def state(operation: str = "Install", minutes: int = 1, **more: Any) -> PatchState:
@@ -55,6 +55,7 @@ def became(
     run_by: str | None = None,
     node: Expected | None = None,
     told: bool = True,
+    said: str = "",
     **more: Any,
 ) -> Verified:
     place = Place(
@@ -64,7 +65,7 @@ def became(
         records=records,
         states={NODE: found} if found else {},
         rows={NODE: rows},
-        ran={(f"c-{one.kind}", NODE): ran(one.kind, one.results[0].status) for one in records if one.results}
+        ran={(f"c-{one.kind}", NODE): ran(one.kind, one.results[0].status, said) for one in records if one.results}
         if told
         else {},
         run_by={NODE: run_by} if run_by else {},
@@ -193,6 +194,27 @@ def test_a_reboot_is_needless_for_what_was_installed_before_the_operating_system
     installed = replace(row("INSTALLED_PENDING_REBOOT"), installed=OPEN + timedelta(minutes=minutes))
     assert found.needless(installed) is needless
     assert not found.needless(replace(installed, state="MISSING"))
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "needless"),
+    [
+        ("Success", "reboot pending: no", True),
+        ("Success", "reboot pending: False", True),
+        ("Success", "reboot pending: yes", False),
+        ("Success", "", False),
+        ("Failed", "reboot pending: no", False),
+    ],
+)
+def test_who_was_only_asked_needs_none_where_it_says_so(status: str, said: str, needless: bool) -> None:
+    records = (record("install"), record("ask", status))
+    shown = state("Install", 1, installed_pending_reboot=2)
+    found = became(*records, found=shown, run_by="c-install", said=said)
+    installed = replace(row("INSTALLED_PENDING_REBOOT"), installed=OPEN + timedelta(minutes=3))
+    assert (found.became, found.kind, found.needless(installed)) == ("pending_reboot", "install", needless)
+    assert ("did not need" in found.line) is needless
+    alone = became(record("ask", status), found=shown, said=said)
+    assert (alone.became, alone.needless(installed)) == ("pending_reboot", needless)
 
 
 def test_where_no_time_of_an_install_is_known_it_is_needless_after_the_releases_own_alone() -> None:

@@ -43,7 +43,7 @@ class Drive:
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The executions of a wave."""
-        return ("install", "reboot", "rescan") if self.run.window.installs else ("scan",)
+        return ("install", "reboot", "rescan", "ask") if self.run.window.installs else ("scan",)
 
     def release(self) -> dict[str, Any]:
         """All steps; what each answered. The close is done whatever happened before, as Airflow's teardown is."""

@@ -140,7 +140,7 @@ def test_the_report_shows_steps_where_they_stood_and_the_next_preflight_knows_ho
     drive = released(before=[DRAIN, TICKET], after=[FILL], reboot="never")
     told = drive.release()
     shown = story.read(drive.run.store, drive.run.release.id)
-    assert [row["kind"] for row in shown.executions] == ["before-1", "before-2", "install", "after-1"]
+    assert [row["kind"] for row in shown.executions] == ["before-1", "before-2", "install", "ask", "after-1"]
     page = Path(told["report"]["files"]["html"]).read_text("utf-8")
     assert "step of the policy" in page
     assert "wave 0" not in page

@@ -146,32 +146,61 @@ def test_production_is_known_by_its_manifest_and_reported_with_it(lab: LabHandle
     assert all("its state is of a later Scan" in one["line"] for one in rows(run, "patch_summaries"))
 
 
-def test_what_needs_no_reboot_soaks_although_aws_counts_it_as_waiting_for_one(
-    aws_environment: LabHandle, tmp_path: Path
-) -> None:
-    lab = aws_environment
-    windows = [{**one, **({"reboot": "if_needed"} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
-    policy = small(tmp_path / "evidence", windows=windows)
+def soaked(lab: LabHandle, folder: Path, reboot: str) -> tuple[Run, set[PatchKey], set[PatchKey]]:
+    """A night's install, as non-production reboots; what waits for a reboot then, and what of it has soaked later."""
+    windows = [{**one, **({"reboot": reboot} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
+    policy = small(folder, windows=windows)
     prepare(lab, policy)
-    lab.world.rules.add(Rule(kind="script", match="*", exit_code=0))  # "no reboot is pending", the document says
     verify(driven(lab, policy, SCAN, at(6, 1)))
     run = driven(lab, policy, NONPROD, at(6, 3))
     told = verify(run)
     assert (told["succeeded"], told["pending_reboot"], told["failed"]) == (0, 2, 0)
-    waiting = [one for one in rows(run, "patch_states") if one["state"] == "INSTALLED_PENDING_REBOOT"]
-    assert {one["needless"] for one in waiting} == {True}
     verify(later := driven(lab, policy, SCAN, at(7, 1)))
-    again = [one for one in rows(later, "patch_states") if one["state"] == "INSTALLED_PENDING_REBOOT"]
-    assert {one["needless"] for one in again} == {False}
-    assert {(one["id"], one["title"]) for one in waiting} <= {(one["id"], one["title"]) for one in again}
+    waiting, again = (
+        {PatchKey(one["product"], one["id"], one["title"]): one["needless"] for one in rows(each, "patch_states")
+         if one["state"] == "INSTALLED_PENDING_REBOOT"}
+        for each in (run, later)
+    )  # fmt: skip
+    assert waiting.keys() <= again.keys()
+    assert not any(again.values()), "nobody was asked then"
     ring = next(one for one in policy.rings if one.production)
     known = list(queries.sightings(run.store, date(2025, 6, 1), date(2025, 6, 30)))
-    product = waiting[0]["product"]
+    product = next(iter(waiting)).product
     entries = fold(known, product, Demand(ring, "nonprod", timedelta(days=30)), at(13, 4))
-    mine = {entry.key for entry in entries if entry.soaked} & {
-        PatchKey(product, one["id"], one["title"]) for one in waiting
-    }
-    assert len(mine) == len({(one["id"], one["title"]) for one in waiting}) > 0
+    return run, set(waiting), {entry.key for entry in entries if entry.soaked}
+
+
+def test_what_needs_no_reboot_soaks_although_aws_counts_it_as_waiting_for_one(
+    aws_environment: LabHandle, tmp_path: Path
+) -> None:
+    lab = aws_environment
+    lab.world.rules.add(Rule(kind="script", match="*", exit_code=0))  # "no reboot is pending", the document says
+    _, waiting, has_soaked = soaked(lab, tmp_path / "evidence", "if_needed")
+    assert waiting <= has_soaked
+
+
+@pytest.mark.parametrize("pending", ["no", "yes"])
+def test_where_nothing_reboots_nodes_are_asked_and_what_needs_none_soaks(
+    aws_environment: LabHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pending: str
+) -> None:
+    lab = aws_environment
+    monkeypatch.setattr("lab.scripts.ScriptStep.reboot_required", lambda step: pending == "yes")
+    booted = {one.node_id: one.booted_at for one in lab.location().nodes.values()}
+    run, waiting, has_soaked = soaked(lab, tmp_path / "evidence", "never")
+    assert has_soaked & waiting == (waiting if pending == "no" else set())
+    assert {one.node_id: one.booted_at for one in lab.location().nodes.values()} == booted
+    (asked,) = (one for one in rows(run, "window_executions") if one["kind"] == "ask")
+    assert (asked["state"], asked["succeeded"]) == ("done", 2)
+    assert report(run)["line"] == "2 of 2 nodes done, 2 of them wait for a reboot"
+
+
+def test_nodes_that_cannot_be_asked_are_no_failure(aws_environment: LabHandle, tmp_path: Path) -> None:
+    lab = aws_environment
+    lab.world.rules.add(Rule(kind="script", match="*", outcome="Failed", exit_code=1))
+    run, waiting, has_soaked = soaked(lab, tmp_path / "evidence", "never")
+    assert not has_soaked & waiting
+    found = report(run)
+    assert (found["outcome"], found["ok"]) == ("released", True)
 
 
 PROD_LINUX = {"Key": "tag:Patch Group", "Values": ["prod-linux"]}

@@ -297,6 +297,8 @@ def test_no_one_puts_an_ungated_install_on_production_or_any_where_only_is_obser
 def test_a_dry_run_and_a_reboot_that_nobody_asked_for_are_skipped(policy: Policy, lab: LabHandle) -> None:
     run = admitted(lab, policy)
     assert advance(replace(run, asked=replace(run.asked, dry_run=True)), HERE, 1, "install").state == "skipped"
-    assert advance(replace(run, asked=replace(run.asked, reboot="never")), HERE, 1, "reboot").state == "skipped"
+    never = replace(run, asked=replace(run.asked, reboot="never"))
+    assert {advance(never, HERE, 1, kind).state for kind in ("reboot", "rescan")} == {"skipped"}
+    assert advance(run, HERE, 1, "ask").reason == "nothing has to be known of reboots"
     with pytest.raises(ReleaseError, match="expected an install"):
         advance(run, HERE, 1, "scan")

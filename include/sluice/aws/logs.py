@@ -28,6 +28,10 @@ GONE = ("NoSuchKey", "NoSuchBucket", "404", "InvalidRange")
 """No such object, or an empty one."""
 
 
+SKIPPED = "Step execution skipped"
+"""How the output of a step begins that is for another platform."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Where the output of a command lies."""
@@ -67,7 +71,12 @@ def ran(invocation: Mapping[str, Any], folder: Folder | None) -> Ran:
         start=min(starts).astimezone(UTC) if starts else None,
         end=max(ends).astimezone(UTC) if ends and len(ends) == len(starts) else None,
         output=f"s3://{folder.bucket}/{folder.of(node)}" if folder and starts else None,
+        said=next((line for step in steps if (line := _first_line(step)) and not line.startswith(SKIPPED)), ""),
     )
+
+
+def _first_line(step: Mapping[str, Any]) -> str:
+    return (str(step.get("Output") or "").splitlines() or [""])[0]
 
 
 def output(connection: Connection, folder: Folder | None, command: str, node: str) -> tuple[str, str]:

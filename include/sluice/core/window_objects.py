@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from sluice.core.calendar import is_gated
 from sluice.core.errors import ReleaseError
@@ -28,7 +29,7 @@ from sluice.core.policy.objects import (
 )
 from sluice.core.policy.others import patches
 from sluice.core.policy.policy import Policy
-from sluice.core.policy.slots import Slot, slots
+from sluice.core.policy.slots import Slot, groups_of, slots
 from sluice.core.policy.window_steps import WindowStep, own_window, step_named, steps
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Asked, Kind, Release, WavePart
@@ -134,9 +135,9 @@ class Wave:
     def _task(self, rest: WindowTask, slot: Slot) -> WindowTask:
         kind = self.record.kind
         task = replace(rest, log_prefix=_log_prefix(rest, self.release, self.record.wave, kind))
-        if kind == "reboot":
+        if kind in ("reboot", "ask"):
             when = "Always" if reboots(self.window, self.asked) == "always" else "IfPending"
-            parameters = (("When", (when,)),)
+            parameters = (("When", ("Never" if kind == "ask" else when,)),)
             return replace(
                 task, document=reboot_document.NAME, operation="", reboot_option="", other_parameters=parameters
             )
@@ -189,6 +190,17 @@ def reboots_inline(window: Window, asked: Asked) -> bool:
 def reboots_in_waves(window: Window, asked: Asked) -> bool:
     """Whether reboots are an execution of their own."""
     return window.installs and reboots(window, asked) != "never" and not reboots_inline(window, asked)
+
+
+def asks(policy: Policy, window: Window, asked: Asked) -> bool:
+    """Whether nodes are asked if they need a reboot, though none has one: where what they have is to soak.
+
+    AWS counts all that is installed without a reboot as waiting for one; the operating system knows better.
+    """
+    if not window.installs or reboots(window, asked) != "never":
+        return False
+    reached = {group.ring for group in groups_of(policy, window)}
+    return any(ring.soak and before.name in reached for before, ring in pairwise(policy.rings))
 
 
 def refusal(policy: Policy, task: WindowTask) -> str | None:

@@ -222,7 +222,7 @@ def quiet_from(records: Iterable[WaveRecord], grace: timedelta) -> datetime | No
 
 def scans(kind: Kind) -> bool:
     """Whether it changes nothing on its nodes."""
-    return kind in ("scan", "rescan")
+    return kind in ("scan", "rescan", "ask")
 
 
 def decide(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, kind: Kind) -> Move:

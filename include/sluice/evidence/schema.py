@@ -74,7 +74,7 @@ _RING = Column("ring", WORD, "The ring of the patch group, as the policy had it 
 _SLOT = Column("slot", WORD, "Name of the slot that reaches it.", optional=True)
 _WAVE = Column("wave", WHOLE, "The wave, counted from 1.", optional=True)
 _OPENED = Column("wave", WHOLE, "The wave, counted from 1; 0: a step of the policy, around them.")
-_KIND = Column("kind", WORD, "scan, install, reboot or rescan; before-1, after-2 and so on: a step of the policy.")
+_KIND = Column("kind", WORD, "scan, install, reboot, rescan or ask; before-1, after-2 and so on: a step of the policy.")
 _REASON = Column("reason", WORD, "Why it is not reached; empty where it is.", optional=True)
 _DETAIL = Column("detail", TEXT, "More about the reason.", optional=True)
 _READ = Column("read", MOMENT, "When AWS was asked, by AWS's clock.")

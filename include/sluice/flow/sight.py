@@ -114,7 +114,7 @@ class Sight:
         if self.kind == "rescan":
             before = read_record(self.run, self.connection, self.wave, "reboot")
             return before.slots if before and before.execution else ()
-        if self.kind == "reboot" and reboots(self.run.window, self.run.asked) != "always":
+        if self.kind == "ask" or (self.kind == "reboot" and reboots(self.run.window, self.run.asked) != "always"):
             return self._pending()
         return self.admitted
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from sluice.core.errors import ReleaseError
 from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Kind, Plain
-from sluice.core.window_objects import reboots_in_waves
+from sluice.core.window_objects import asks, reboots_in_waves
 from sluice.core.window_protocol import Done, Move, Wait
 from sluice.core.window_record import State
 from sluice.flow.driver import Driver
@@ -72,6 +72,8 @@ def _skipped(run: Run, location: str, wave: int, kind: Kind) -> Progress | None:
         return Progress(location, wave, kind, "skipped", reason="a dry run opens no window")
     if kind in ("reboot", "rescan") and not reboots_in_waves(run.window, run.asked):
         return Progress(location, wave, kind, "skipped", reason="no reboot was asked for")
+    if kind == "ask" and not asks(run.policy, run.window, run.asked):
+        return Progress(location, wave, kind, "skipped", reason="nothing has to be known of reboots")
     return None
 
 
@@ -81,7 +83,10 @@ def _progress(driver: Driver, move: Move) -> Progress:
     execution, counts = (record.execution, record.counts) if record else (None, {})
     told = Progress(sight.location, sight.wave, sight.kind, "waiting", execution=execution, counts=counts)
     if isinstance(move, Done) and record is not None:
-        return replace(told, state=record.verdict or "failed", reason=record.reason)
+        state: State = record.verdict or "failed"
+        if sight.kind == "ask" and state != "done":
+            state = "skipped"  # nothing is wrong with what was installed: it only soaks later
+        return replace(told, state=state, reason=record.reason)
     if isinstance(move, Wait):
         return replace(told, until=move.until, reason=move.reason)
     return replace(told, due=True, reason=f"due: {type(move).__name__.lower()}")

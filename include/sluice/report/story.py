@@ -185,7 +185,7 @@ def _place(row: Row) -> tuple[int, int, int]:
     moment = moment_of(row["kind"])
     if moment:
         return 0 if moment == "before" else 2, 0, int(row["kind"].rpartition("-")[2])
-    return 1, row["wave"], {"scan": 0, "install": 0, "reboot": 1, "rescan": 2}.get(row["kind"], 3)
+    return 1, row["wave"], {"scan": 0, "install": 0, "reboot": 1, "ask": 1, "rescan": 2}.get(row["kind"], 3)
 
 
 def _settles(store: Store, release: str, executions: Iterable[Row]) -> list[Row]:

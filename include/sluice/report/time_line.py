@@ -22,6 +22,8 @@ LOCATIONS_AT_MOST = 12
 TICKS_AT_MOST = 9
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080, 43200, 525600)
 """Minutes between ticks."""
+KINDS = ("scan", "install", "reboot", "rescan", "ask", "step", "settle")
+"""As the legend has them."""
 NARROWEST = 4.0
 LETTER = 6.2
 """Pixels of a letter on a bar, about."""
@@ -35,7 +37,7 @@ class Bar:
     y: float
     width: float
     kind: str
-    """scan, install, reboot, rescan or settle: how it is drawn."""
+    """scan, install, reboot, rescan, ask or settle: how it is drawn."""
     label: str
     """What stands on it; empty where it does not fit."""
     told: str
@@ -117,7 +119,7 @@ class _Drawing:
             cutoff=self._x(cutoff) if cutoff else None,
             begins=self.begins,
             ends=self.ends,
-            kinds=tuple(kind for kind in ("scan", "install", "reboot", "rescan", "step", "settle") if kind in kinds),
+            kinds=tuple(kind for kind in KINDS if kind in kinds),
         )
 
     def _planned(self) -> tuple[datetime | None, datetime | None, datetime | None]:

@@ -1,4 +1,4 @@
-"""`Sluice-RebootIfPending`: the document that reboots nodes, and only those that wait for it.
+"""`Sluice-RebootIfPending`: the document that reboots nodes, and only those that wait for it, or only asks them.
 
 It asks the operating system, and lets the agent reboot the node and run the step again: exit 194 on Linux,
 3010 on Windows (UG:send-commands-reboot). A mark on the node's disk keeps a node that waits for a reboot
@@ -10,6 +10,9 @@ from __future__ import annotations
 import json
 
 NAME = "Sluice-RebootIfPending"
+
+NONE_PENDING = ("reboot pending: no", "reboot pending: False")
+"""What it says with `When: Never` where no reboot is pending: a shell's word, and PowerShell's."""
 
 LINUX = """\
 mark=/var/lib/sluice-rebooted
@@ -29,6 +32,10 @@ elif dnf -q needs-restarting --help >/dev/null 2>&1; then
 elif command -v zypper >/dev/null 2>&1; then
   zypper --quiet needs-rebooting >/dev/null 2>&1
   if [ $? -eq 102 ]; then pending=yes; fi
+fi
+if [ "$when" = Never ]; then
+  echo "reboot pending: $pending"
+  exit 0
 fi
 if [ $rebooted = yes ]; then
   rm -f "$mark"
@@ -53,6 +60,10 @@ $keys = @(
   'HKLM:\\SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\WindowsUpdate\\Auto Update\\RebootRequired'
 )
 $pending = [bool]($keys | Where-Object { Test-Path $_ })
+if ('{{ When }}' -eq 'Never') {
+  Write-Output "reboot pending: $pending"
+  exit 0
+}
 if ($rebooted) {
   Remove-Item $mark -Force
   if ($pending) { throw 'a reboot is still pending after a reboot' }
@@ -71,12 +82,13 @@ def content() -> str:
     return canonical(
         {
             "schemaVersion": "2.2",
-            "description": "Reboots the node if its operating system says that a reboot is pending.",
+            "description": "Reboots the node if its operating system says that a reboot is pending, or says so.",
             "parameters": {
                 "When": {
                     "type": "String",
-                    "description": "IfPending asks the operating system, Always reboots once in any case.",
-                    "allowedValues": ["IfPending", "Always"],
+                    "description": "IfPending asks the operating system, Always reboots once in any case,"
+                    " Never only says whether one is pending.",
+                    "allowedValues": ["IfPending", "Always", "Never"],
                     "default": "IfPending",
                 }
             },

@@ -23,6 +23,8 @@ from sluice.core.policy.slots import groups_of
 from sluice.core.policy.window_steps import served
 from sluice.core.policy.windows import Window
 from sluice.core.release.fit import Fit
+from sluice.core.release.terms import Asked
+from sluice.core.window_objects import asks
 
 CONCURRENT = 5
 """Windows that AWS runs at once in an account and Region, unless it has raised the quota (L-26BF3FE6)."""
@@ -110,7 +112,7 @@ def relevant(policy: Policy, window: Window, plan: Plan) -> tuple[Change, ...]:
         for baseline in policy.baselines
         if baseline.name in group.baselines
     }
-    if window.reboot.when != "never":
+    if window.reboot.when != "never" or asks(policy, window, Asked()):
         keys.add(Key(DOCUMENT, reboot_document.NAME))
     return tuple(change for change in plan.pending if change.key in keys or _of_window(change.key, window))
 

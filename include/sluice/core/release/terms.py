@@ -17,8 +17,12 @@ T = TypeVar("T", bound="Plain")
 
 RebootWish = Literal["policy", "never", "if_needed", "always"]
 BackupWish = Literal["policy", "on", "off"]
-Kind: TypeAlias = Literal["scan", "install", "reboot", "rescan"] | StepName
-"""What an execution of a window does. `rescan` is the Scan that follows a reboot, `before-1` a step of the policy."""
+Kind: TypeAlias = Literal["scan", "install", "reboot", "rescan", "ask"] | StepName
+"""What an execution of a window does.
+
+`rescan` is the Scan that follows a reboot; `ask` the question whether one is needed, where nothing reboots; `before-1`
+a step of the policy.
+"""
 
 
 class Plain:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from sluice.core.policy.reboot_document import NONE_PENDING
 from sluice.core.release.patch_state import PatchState
 from sluice.core.release.terms import Expected, Kind, PatchRow, Plain, Reason, WavePart
 from sluice.core.window_record import MISSING, SUCCESS, Result, WaveRecord
@@ -29,7 +30,7 @@ CLOCKS = timedelta(minutes=2)
 PATCHING: tuple[Kind, ...] = ("rescan", "install", "scan")
 """Kinds that run a patch operation, the last of a wave first."""
 
-MAIN: tuple[Kind, ...] = ("install", "scan", "reboot")
+MAIN: tuple[Kind, ...] = ("install", "scan", "reboot", "ask")
 """Kinds that a release is for, of which a wave has one."""
 
 MEANS = {
@@ -64,6 +65,8 @@ class Ran(Plain):
     end: datetime | None = None
     output: str | None = None
     """Where its output lies, `s3://bucket/prefix`."""
+    said: str = ""
+    """The first line of its output, where Run Command keeps one."""
 
     @property
     def seconds(self) -> float | None:
@@ -177,7 +180,8 @@ class _Node:
         return self._reached(main, result)
 
     def _without_result(self, record: WaveRecord) -> Verified:
-        if record.kind == "reboot" and record.verdict in ("done", "skipped") and self.node.node not in record.nodes:
+        none_needed = record.kind in ("reboot", "ask") and record.verdict in ("done", "skipped")
+        if none_needed and self.node.node not in record.nodes:
             return Verified(self.node, "succeeded", self.wave, line="no reboot was needed", state=self.state)
         return self._missed(Reason.NOT_OPENED, record.reason or f"the wave ended as {record.verdict or record.step}")
 
@@ -204,14 +208,15 @@ class _Node:
             joined_by=by,
             kind=kind or main,
             ran=self._ran(result),
-            needed_none=self._needed_none() if kind == "rescan" else None,
+            needed_none=self._needed_none(kind),
             installed_first=installed is not None and installed.status == SUCCESS,
         )
 
-    def _needed_none(self) -> datetime | None:
-        asked = self.results.get("reboot")
+    def _needed_none(self, kind: Kind | None) -> datetime | None:
+        """When the operating system needed no reboot any more; after a reboot it is its scan that shows so."""
+        asked = self.results.get("reboot" if kind == "rescan" else "ask")
         ran = self._ran(asked) if asked is not None and asked.status == SUCCESS else None
-        return ran.start if ran else None
+        return ran.start if ran and (kind == "rescan" or ran.said in NONE_PENDING) else None
 
     def _ran(self, result: Result) -> Ran | None:
         if result.command is None:
@@ -257,7 +262,7 @@ class _Node:
     def _became(self, main: Kind, result: Result, *, ours: bool) -> tuple[Became, str]:
         """By what the node is now, where that is this release's or later; else by what its agent said."""
         said = _said(result)
-        if main == "reboot":
+        if main in ("reboot", "ask"):
             return self._became_rebooted(result, said)
         if not ours and not (result.status == SUCCESS and self._is_later()):
             if result.status != SUCCESS:
@@ -298,7 +303,7 @@ class _Node:
         rebooted = self.results.get("reboot")
         if rebooted is not None and rebooted.status != SUCCESS:
             return "failed", f"{waits} after the reboot, which ended as {_said(rebooted)}"
-        if rebooted is not None:
+        if rebooted is not None or self._needed_none(None):
             waits += ", which its operating system did not need"
         return "pending_reboot", f"{waits}; {note}" if note else waits
 

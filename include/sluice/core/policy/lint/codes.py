@@ -156,7 +156,7 @@ _ALL = (
         "P183",
         "waves that do not fit into the window",
         "item.operation item.waves item.duration_hours item.cutoff_hours item.before item.reboot"
-        " timing.open_lead_minutes",
+        f" timing.open_lead_minutes rings.*.soak {_PRODUCTION}",
     ),
     _question("P184", "no window reboots", "windows.*.operation windows.*.reboot"),
     _question("P185", "a reboot after every install", "item.operation item.reboot"),

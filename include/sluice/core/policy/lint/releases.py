@@ -50,9 +50,9 @@ def _reboots(subject: Subject) -> Iterator[Found]:
         yield Found(
             "P184",
             ("windows", subject.installs[0][0], *_given(subject.installs[0][1], "reboot")),
-            "expected a window that reboots, found reboot: never in all of them: reboot debt grows, and nothing soaks "
-            "by itself, since AWS counts all that is installed as waiting for a reboot until a node has one, or says "
-            "that it needs none; run patch_reboot for the first ring, or let it reboot if_needed",
+            "expected a window that reboots, found reboot: never in all of them: reboot debt grows, and what needs a "
+            "reboot never soaks, nor does what is installed on its node while that waits; reboot by hand "
+            "(patch_reboot), or let the first ring reboot if_needed",
         )
         return
     for index, window in subject.production_installs:

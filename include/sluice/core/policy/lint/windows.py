@@ -7,8 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from sluice.core.policy.lint.subject import Found, Subject
 from sluice.core.policy.others import patches
+from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import is_reserved
 from sluice.core.policy.windows import Step, Window
+from sluice.core.release.terms import Asked
+from sluice.core.window_objects import asks, reboots_in_waves
 from sluice.core.yaml_text import Path
 
 _NAMED = {
@@ -145,7 +148,7 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
         )
     barriers = wave_count(window) - 1
     minutes = (window.duration_hours - window.cutoff_hours - 1) * 60
-    opened = opened_before_the_last_wave(window)
+    opened = opened_before_the_last_wave(subject.policy, window)
     needed = barriers * waves.settle_minutes + opened * subject.policy.timing.open_lead_minutes
     if 0 <= minutes < needed:
         yield Found(
@@ -157,13 +160,14 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
         )
 
 
-def opened_before_the_last_wave(window: Window) -> int:
+def opened_before_the_last_wave(policy: Policy, window: Window) -> int:
     """Executions of a release that come before its last wave installs: steps, and waves with their reboots and scans.
 
     The one after each of them opens `timing.open_lead_minutes` later at the earliest.
     """
-    in_waves = window.reboot.when != "never" and window.reboot.how == "waves"
-    return len(window.before) + (wave_count(window) - 1) * (3 if in_waves else 1)
+    asked = Asked()
+    of_a_wave = 3 if reboots_in_waves(window, asked) else 2 if asks(policy, window, asked) else 1
+    return len(window.before) + (wave_count(window) - 1) * of_a_wave
 
 
 def wave_count(window: Window) -> int:
