@@ -1,8 +1,8 @@
 """Takes the documents' pictures of Airflow's UI anew: `python -m lab.rehearsal.pictures [docs/images]`.
 
-Three Mondays of production over the small fleet: the first release asks for approval and misses its deadline
-meanwhile, a freeze holds the second, the third is released. Everything that is to be seen happens; only the deadline,
-which is hours away, is moved to now in Airflow's database.
+Four Mondays of production over the small fleet: nothing has soaked for the first, a freeze holds the second, the third
+asks for approval and misses its deadline meanwhile, the fourth is released. Everything that is to be seen happens; only
+the deadline, which is hours away, is moved to now in Airflow's database.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Pictures:
         self._page.screenshot(path=str(self._folder / f"{name}.png"))
 
     def asked(self, planned: Planned) -> str:
-        """Pictures while the first release waits for an answer, which is yes."""
+        """Pictures while the first release that asks waits for an answer, which is yes."""
         if self._asked:
             return "Approve"
         self._asked = True
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
             policy_file=_policy(Path(temporary)),
             fleet=str(SMALL / "fleet.yaml"),
             first=moment("2025-06-06"),
-            weeks=3,
+            weeks=4,
         )
         with (
             held(home) as processes,
@@ -136,15 +136,17 @@ def main(arguments: Sequence[str]) -> int:
                 pictures = Pictures(page, made, folder)
                 tell = lambda now, text: print(f"{now:%a %d %b %H:%M}  {text}", flush=True)  # noqa: E731  # a name of its own says no more
                 Conductor(made.lab, airflow, due, answers=pictures.asked, tell=tell).play()
-                _, held_one, released = (one for one in due if one.gated)
+                _, held_one, _, released = (one for one in due if one.gated)
                 pictures.take("held-gate", _run(held_one), "held")
                 pictures.take("release", _run(released), "released")
     return 0
 
 
 def _chosen(due: Sequence[Planned]) -> list[Planned]:
-    """Three Mondays of production, and before each a night of non-production and a scan."""
-    days = {NONPROD: ("06-06", "06-13", "06-20"), SCAN: ("06-08", "06-15", "06-22"), PROD: ("06-09", "06-16", "06-23")}
+    """Four Mondays of production, before each a night of non-production, and a scan before either."""
+    nights, sundays = ("06-06", "06-13", "06-20", "06-27"), ("06-08", "06-15", "06-22", "06-29")
+    mondays = ("06-09", "06-16", "06-23", "06-30")
+    days = {NONPROD: nights, SCAN: (*nights, *sundays), PROD: mondays}
     return [one for one in due if f"{one.start:%m-%d}" in days.get(one.window, ())]
 
 
