@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +54,13 @@ def test_a_newer_title_later_takes_nothing_from_the_version_that_soaks_and_gets_
     assert entries["2"].started is None
     again = [*rows[:2], waits(5, "2"), waits(6.1, "2", installed=6, needless=True, until=20)]
     assert ledger_of(again, 20)["2"].started == after(6.1)
+
+
+def test_what_no_rule_fits_waits_on_as_nothing_would_show_that_it_was_put_back() -> None:
+    rows = [seen("n1", 0, "INSTALLED_OTHER"), waits(1.1, needless=True), seen("n1", 5, "INSTALLED_OTHER", until=20)]
+    assert ledger_of(rows, 20)["1"].started is None
+    apt = [replace(row, product=UBUNTU) for row in rows]
+    assert ledger_of(apt, 20, UBUNTU)["1"].soaked, "apt tells what is installed"
 
 
 def test_what_is_installed_anew_has_to_be_asked_for_anew() -> None:

@@ -202,13 +202,16 @@ class _Reboots:
     After an install without a reboot AWS counts everything as waiting until the next one. Where the operating system
     needs none, a version is working as soon as that was asked, and goes on to be, although AWS goes on to count it.
     Which version that is the title does not say by itself: it may be of one that came out since. It does where the
-    node was offered this very title before it installed: what is installed is the newest that is offered.
+    node was offered this very title before it installed: what is installed is the newest that is offered. And what no
+    rule fits is left out where rpm rules: that it was put back would show in nothing later (INSTALLED_OTHER).
     """
 
     def __init__(self) -> None:
         self._ring: dict[str, str | None] = {}
         self._offered: dict[tuple[str, str, str], Sighted] = {}
         """The first row of a title since the node came to its ring: other rings install by lists of their own."""
+        self._fits: dict[tuple[str, str], bool] = {}
+        """By node and id: whether what it showed last, but for waiting, told of the version that is there."""
         self._working: dict[tuple[str, str, str], datetime | None] = {}
         """By node, id and title: when what was asked for had been installed."""
 
@@ -220,9 +223,10 @@ class _Reboots:
         version = (row.node, row.id, title_of(row))
         first = self._offered.setdefault(version, row)
         if row.state != WAITS:
+            self._fits[row.node, row.id] = row.shown is not None
             self._working.pop(version, None)
             return row
-        if row.needless and (row.windows or self._is_of(row, first)):
+        if row.needless and (row.windows or (self._fits.get((row.node, row.id)) and self._is_of(row, first))):
             self._working[version] = row.installed
         if version in self._working and self._working[version] == row.installed:
             return replace(row, state="INSTALLED")
