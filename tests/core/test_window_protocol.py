@@ -95,6 +95,19 @@ def test_what_opens_ends_with_the_window_or_is_a_scan_and_leaves_the_cutoff_and_
     assert found.at + found.duration_hours * HOUR <= times.end + (HOUR - MINUTE if kind == "scan" else timedelta())
 
 
+def test_what_changes_nodes_is_opened_shortly_before_its_start_and_a_scan_whenever_it_may_be() -> None:
+    times = replace(TIMES, ahead=10 * MINUTE)
+    early, soon = START - HOUR, START - 10 * MINUTE
+    for kind in ("install", "reboot", StepName("before-1")):
+        found = decide(None, Seen(), early, times, kind)
+        assert isinstance(found, Wait), kind
+        assert found.until == soon
+        assert decide(None, Seen(), soon, times, kind) == Choose(opening(times, kind, soon) or Opening(START, 0))
+    for kind in ("scan", "rescan", "ask"):
+        assert isinstance(decide(None, Seen(), early, times, kind), Choose), kind
+    assert decide(None, Seen(blocked=HALTED), early, times, "install") == Finish("halted", HALTED.reason)
+
+
 def test_less_than_the_cutoff_and_an_hour_is_late_and_nothing_opens() -> None:
     assert isinstance(told(None, Seen(), START + 2 * HOUR - 5 * MINUTE), Choose)
     late = told(None, Seen(), START + 2 * HOUR - 4 * MINUTE)
@@ -133,6 +146,30 @@ def test_nothing_opens_that_is_halted_or_held(record: WaveRecord) -> None:
 def test_what_is_halted_while_it_was_opened_is_closed_before_its_time() -> None:
     assert told(ARMING, Seen("armed", blocked=HALTED)) == Close("halted", HALTED.reason)
     assert told(ARMED, Seen(blocked=HALTED)) == Close("halted", HALTED.reason)
+
+
+def test_what_did_not_fire_is_put_down_to_what_forbids_it_since() -> None:
+    late, recalled = START + TIMES.grace, Blocked("held", "openssl is recalled by ops: it loses data")
+    assert isinstance(told(ARMED, Seen(blocked=recalled), START), Wait), "it may still fire"
+    assert told(ARMED, Seen(blocked=recalled), late) == Close("held", f"{recalled.reason}; it did not fire")
+    found = told(ARMED, Seen(), late)
+    assert isinstance(found, Close)
+    assert found.verdict == "failed"
+
+
+@pytest.mark.parametrize(
+    "wrong", [replace(OURS, nodes=("i-1", "i-2", "i-9")), replace(OURS, ours=False)], ids=["a node", "commands"]
+)
+@pytest.mark.parametrize("final", [False, True], ids=["it runs", "it has ended"])
+def test_what_reached_others_or_ran_something_else_is_marked_for_the_whole_release(
+    wrong: Execution, final: bool
+) -> None:
+    found = told(RUNNING, Seen("other", (replace(wrong, final=final),)), START)
+    assert isinstance(found, Close if final else Cancel)
+    assert found.foreign
+    failed = told(RUNNING, Seen("other", (replace(ENDED, status="CANCELLED"),)), START)
+    assert isinstance(failed, Close)
+    assert not failed.foreign, "its own nodes: its location has failed"
 
 
 def test_another_time_read_back_closes_it() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.testing import LabHandle
+from sluice.aws import recalls
 from sluice.aws.actual import read_actual
 from sluice.aws.apply import apply_plan
 from sluice.aws.locations import in_each
@@ -86,8 +87,14 @@ def prepare(lab: LabHandle, policy: Policy) -> None:
             name = str(bucket).replace("{account}", location.account).replace("{region}", location.region)
             s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": location.region})
 
+    apply(policy)
+
+
+def apply(policy: Policy) -> None:
+    """Apply the policy, and what is recalled, in each location."""
+
     def make(connection: Connection) -> None:
-        wanted = desired(policy, connection.account, connection.region)
+        wanted = desired(recalls.merged(policy, connection), connection.account, connection.region)
         plan = make_plan(connection.account, connection.region, wanted, read_actual(connection, policy.deployment))
         apply_plan(connection, policy.deployment, plan)
 

@@ -71,6 +71,15 @@ def judged(run: Run, wave: int) -> dict[str, Any]:
     return judge(run, wave)
 
 
+def test_after_an_execution_that_was_not_its_waves_nothing_further_opens_however_few_nodes_failed(run: Run) -> None:
+    for location in BOTH:
+        if nodes(run, location, 1):
+            ended(run, location, 1, verdict="failed", foreign=True, reason="found also i-9")
+    found = judged(run, 1)
+    assert found["failed"] == 0
+    assert str(found["stop"]).endswith(": the release has failed: found also i-9")
+
+
 def test_a_wave_settles_by_awss_clock_and_every_retry_waits_for_the_same_moment(run: Run, lab: LabHandle) -> None:
     until = settle(run, 1)["until"]
     assert datetime.fromisoformat(until) == lab.world.clock.now().replace(microsecond=0) + timedelta(minutes=10)

@@ -197,9 +197,9 @@ def test_a_recall_strikes_holds_and_is_lifted(lab: LabHandle, policy: Policy) ->
         assert allowed_now(before, connection) is None
 
 
-def calendar(lab: LabHandle, kind: str) -> None:
+def calendar(lab: LabHandle, kind: str, *event: str) -> None:
     lines = ("BEGIN:VCALENDAR", "PRODID:-//AWS//Change Calendar 1.0//EN", "VERSION:2.0", f"X-CALENDAR-TYPE:{kind}",
-             "END:VCALENDAR", "")  # fmt: skip
+             *event, "END:VCALENDAR", "")  # fmt: skip
     ssm = lab.client("ssm")
     with suppress(ssm.exceptions.InvalidDocument):
         ssm.delete_document(Name="changes")
@@ -244,6 +244,28 @@ def test_calendars_and_alarms_are_asked_at_the_gate_and_again_at_the_opening(
         calendar(lab, "DEFAULT_OPEN")
         alarm(lab, "ALARM")
         assert str(allowed_now(run, connection)).startswith("alarms: ")
+
+
+def test_calendars_and_freezes_count_at_the_releases_time_also_where_the_opening_is_asked_before_it(
+    lab: LabHandle, aws_environment: LabHandle, tmp_path: Path
+) -> None:
+    freeze = {"from": "2025-06-29", "until": "2025-06-29", "because": "the fair"}
+    policy = small(tmp_path / "evidence", gate={"approval": "never", "calendars": "changes", "freezes": [freeze]})
+    prepare(lab, policy)
+    driven(lab, policy, NONPROD, at(17, 3))
+    driven(lab, policy, SCAN, at(29, 1))
+    calendar(
+        lab, "DEFAULT_CLOSED", "BEGIN:VEVENT", "UID:one", "DTSTAMP:20250601T000000Z", "SUMMARY:open",
+        "DTSTART:20250630T030000Z", "DTEND:20250630T070000Z", "END:VEVENT",
+    )  # fmt: skip
+    run = prod_run(lab, policy)
+    manifest(run, [HERE])
+    assert gate(run, [HERE])["why"] == []
+    with run.connect(HERE) as connection:
+        assert connection.now() < at(30), "the day of the freeze, and the calendar is closed"
+        assert allowed_now(run, connection) is None
+        lab.advance_to(at(30, 7))
+        assert str(allowed_now(run, connection)).startswith("calendars: CLOSED")
 
 
 def test_an_approval_that_is_needed_is_waited_for_and_the_requesters_own_is_none(

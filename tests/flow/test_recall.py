@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from drive import Drive
-from flow_world import HERE, NONPROD, PROD, SCAN, at, run_of
+from flow_world import HERE, NONPROD, PROD, SCAN, apply, at, run_of
 
 from lab.testing import LabHandle
 from sluice.__main__ import main
@@ -98,6 +98,88 @@ def test_a_run_before_production_is_cancelled_where_a_node_of_it_lacks_the_patch
         if one["State"] == "MISSING"
     ]
     assert recalled(policy, missing[0]).cancelled
+
+
+def armed(lab: LabHandle, policy: Policy, window: str, day: int) -> tuple[Run, Drive]:
+    """A release whose first wave opens in ten minutes: its window is enabled."""
+    lab.advance_to(at(day, 2, 50))
+    run = run_of(policy, window, at(day, 3), run_id=f"w{day}")
+    drive = Drive(lab, run)
+    drive.until_admitted()
+    assert wave.advance(run, HERE, 1, "install").until == at(day, 3)
+    assert enabled(lab) == [f"sluice-{window}"]
+    return run, drive
+
+
+def enabled(lab: LabHandle) -> list[str]:
+    return [one.name for one in lab.location().windows.values() if one.enabled]
+
+
+def missing(lab: LabHandle) -> str:
+    """A KB or package that nodes of non-production lack."""
+    found = lab.client("ec2").describe_instances(Filters=[{"Name": "tag:Patch Group", "Values": ["nonprod-linux"]}])
+    node = found["Reservations"][0]["Instances"][0]["InstanceId"]
+    rows = lab.client("ssm").describe_instance_patches(InstanceId=node)["Patches"]
+    return next(str(one["KBId"]) for one in rows if one["State"] == "MISSING")
+
+
+def test_a_window_of_production_that_is_open_to_install_it_is_disabled_and_the_release_held(
+    lab: LabHandle, policy: Policy
+) -> None:
+    soaked(lab, policy)
+    run, drive = armed(lab, policy, PROD, 30)
+    made = read_manifest(run)
+    assert made is not None
+    assert (recalled(policy, "never-heard-of").disabled, enabled(lab)) == ((), [f"sluice-{PROD}"])
+    found = recalled(policy, made.items[0].title)
+    assert (found.disabled, found.cancelled, found.left) == ((PROD,), (), ())
+    done = drive.wave(HERE, 1, "install")
+    assert (done.state, "recalled" in done.reason) == ("held", True)
+    lab.advance(hours=6)
+    assert not in_progress(lab)
+    assert done.execution is None
+
+
+def test_a_window_before_production_is_disabled_too_where_the_releases_nodes_lack_it(
+    lab: LabHandle, policy: Policy
+) -> None:
+    lab.advance_to(at(17, 1))
+    Drive(lab, run_of(policy, SCAN, at(17, 1), run_id="s17")).release()
+    _, drive = armed(lab, policy, NONPROD, 17)
+    assert recalled(policy, "never-heard-of").disabled == ()
+    assert recalled(policy, missing(lab)).disabled == (NONPROD,)
+    done = drive.wave(HERE, 1, "install")
+    assert (done.state, "recalled" in done.reason) == ("held", True)
+
+
+def test_what_is_recalled_between_the_preflight_and_the_opening_opens_nowhere(lab: LabHandle, policy: Policy) -> None:
+    lab.advance_to(at(17, 1))
+    Drive(lab, run_of(policy, SCAN, at(17, 1), run_id="s17")).release()
+    lab.advance_to(at(17, 2, 50))
+    drive = Drive(lab, run_of(policy, NONPROD, at(17, 3), run_id="w17"))
+    drive.until_admitted()
+    recalled(policy, "never-heard-of")
+    assert wave.look(drive.run, HERE, 1, "install").due, "none of its nodes lacks that"
+    recalled(policy, missing(lab))
+    done = drive.wave(HERE, 1, "install")
+    assert (done.state, "recalled" in done.reason) == ("held", True)
+    assert enabled(lab) == []
+
+
+def test_until_the_next_apply_a_recall_keeps_installs_back_and_scans_go_on(lab: LabHandle, policy: Policy) -> None:
+    lab.advance_to(at(17))
+    recalled(policy, "openssl.x86_64:1:3.0.8-1.amzn2023.0.20")
+    scan = run_of(policy, SCAN, at(17, 1), run_id="s17")
+    assert Drive(lab, scan).release()["report"]["outcome"] == "released"
+    lab.advance_to(at(17, 2, 50))
+    with pytest.raises(ReleaseError, match="rejected"):
+        Drive(lab, run_of(policy, NONPROD, at(17, 3), run_id="w17")).until_admitted()
+    apply(policy)
+    again = run_of(policy, NONPROD, at(17, 3), run_id="w17b")
+    assert Drive(lab, again).release()["report"]["outcome"] == "released"
+    lab.advance_to(at(18, 0, 50))
+    scan = run_of(policy, SCAN, at(18, 1), run_id="s18")
+    assert Drive(lab, scan).release()["report"]["outcome"] == "released"
 
 
 def rejected(policy: Policy) -> set[str]:

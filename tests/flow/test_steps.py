@@ -68,7 +68,7 @@ def released(aws_environment: LabHandle, tmp_path: Path) -> Callable[..., Drive]
         windows = [{**one, **(changes if one["name"] == window else {})} for one in SMALL["windows"]]
         found = small(tmp_path / "evidence", windows=windows, **dict(policy))
         prepare(aws_environment, found)
-        aws_environment.advance_to(when - timedelta(minutes=30))
+        aws_environment.advance_to(when - timedelta(minutes=10))
         return Drive(aws_environment, run_of(found, window, when, **dict(asked)))
 
     return make
@@ -313,6 +313,7 @@ def test_a_gate_that_closes_again_holds_the_steps_before_and_lets_those_after_en
     assert ran(lab) == ["echo drain", "echo fill"]
     other = Drive(lab, run_of(drive.run.policy, NONPROD, at(4, 3), run_id="r2"))
     close(drive.run)
+    lab.advance_to(at(4, 2, 50))
     told = other.release()
     assert (told["report"]["outcome"], told["report"]["ok"]) == ("held", True)
     assert "step before-1" in told["report"]["line"]
@@ -412,7 +413,7 @@ def test_killed_at_its_calls_a_step_goes_on_and_has_one_execution(
 ) -> None:
     policy, died = released(before=[step]).run.policy, 0
     for day, number in enumerate(range(4, 100, 12), start=3):
-        lab.advance_to(at(day, 2, 30))
+        lab.advance_to(at(day, 2, 50))
         drive = Drive(lab, run_of(policy, NONPROD, at(day, 3), run_id=f"r{number}"))
         drive.until_admitted()
         with pytest.MonkeyPatch.context() as patch:

@@ -47,6 +47,17 @@ def test_it_tells_from_the_first_release_on_and_no_more_than_three_days(policy: 
     ]
 
 
+def test_a_dry_run_or_reboots_alone_for_that_time_are_no_release_of_it(policy: Policy, lab: LabHandle) -> None:
+    lab.advance_to(at(9, 2))
+    for number, asked in enumerate(({"dry_run": True}, {"only_reboots": True})):
+        run_of(policy, NONPROD, at(9, 3), run_id=f"other{number}", **asked)
+    lab.advance_to(at(9, 20))
+    missing = f"{NONPROD}: no release of Mon 2025-06-09 03:00 UTC"
+    assert missing in told(policy)
+    run_of(policy, NONPROD, at(9, 3), run_id="its own")
+    assert missing not in told(policy)
+
+
 def test_a_location_that_does_not_answer_hides_nothing(aws_environment: LabHandle, tmp_path: Path) -> None:
     places = [{"account": "111111111111", "region": one} for one in ("eu-west-1", "eu-west-3")]
     policy = small(tmp_path, locations=places)

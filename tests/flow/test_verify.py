@@ -59,7 +59,7 @@ def test_a_scan_reads_every_node_back_and_knows_its_own_by_the_command(lab: LabH
     told = verify(run)
     assert told == {
         "nodes": 4, "succeeded": 4, "failed": 0, "pending_reboot": 0, "missed": 0, "reasons": {}, "arrivals": 0,
-        "unread": {},
+        "unread": {}, "extra": [],
     }  # fmt: skip
     summaries = rows(run, "patch_summaries")
     assert {(one["result"], one["ours"], one["joined_by"], one["operation"]) for one in summaries} == {

@@ -24,10 +24,13 @@ from sluice.core.policy.desired import desired
 from sluice.core.policy.plan import make_plan
 from sluice.core.policy.policy import Policy
 from sluice.core.window_objects import at_rest
+from sluice.flow.admit import read_parts
 from sluice.flow.close import close
 from sluice.flow.records import read_record, read_records
+from sluice.flow.report import report
 from sluice.flow.run import Run
 from sluice.flow.sweep import sweep
+from sluice.flow.verify import verify
 from sluice.flow.wave import advance, look
 
 THREE = at(3, 3)
@@ -47,8 +50,8 @@ def connection(policy: Policy) -> Iterator[Connection]:
 
 
 def admitted(lab: LabHandle, policy: Policy, when: datetime = THREE, window: str = NONPROD, **asked: Any) -> Run:
-    """A release whose nodes are admitted, half an hour before its time."""
-    lab.advance_to(when - timedelta(minutes=30))
+    """A release whose nodes are admitted, ten minutes before its time: now it may be opened."""
+    lab.advance_to(when - timedelta(minutes=10))
     run = run_of(policy, window, when, **asked)
     Drive(lab, run).until_admitted()
     return run
@@ -95,6 +98,43 @@ def test_a_wave_installs_on_its_nodes_at_its_time_and_leaves_the_window_at_rest(
     assert {one.prefix for one in lab.location().commands.values()} == {prefix}
     assert {one.node for one in record.results} == set(record.nodes)
     assert pending(policy, connection) == ()
+
+
+def test_a_window_is_opened_shortly_before_its_time_and_not_when_its_run_begins(
+    policy: Policy, lab: LabHandle, connection: Connection
+) -> None:
+    lab.advance_to(THREE - timedelta(hours=2))
+    run = run_of(policy, NONPROD, THREE)
+    Drive(lab, run).until_admitted()
+    before = lab.server.calls.total(mutating=True)
+    found = advance(run, HERE, 1, "install")
+    assert (found.state, found.until, found.due) == ("waiting", THREE - timedelta(minutes=10), False)
+    assert lab.server.calls.total(mutating=True) == before, "not even its lease is taken"
+    lab.advance_to(THREE - timedelta(minutes=10))
+    assert look(run, HERE, 1, "install").due
+    assert advance(run, HERE, 1, "install").until == THREE
+    assert window_of(lab).enabled
+
+
+def test_what_still_runs_of_another_release_is_waited_for_before_the_window_changes(
+    policy: Policy, lab: LabHandle, connection: Connection
+) -> None:
+    first = admitted(lab, policy)
+    advance(first, HERE, 1, "install")
+    lab.advance_to(THREE + timedelta(seconds=5))
+    advance(first, HERE, 1, "install")
+    close(first)  # as after a run that somebody has marked failed
+    (running,) = executions(lab)
+    assert running.status == "IN_PROGRESS"
+    other = run_of(policy, NONPROD, THREE + timedelta(seconds=5), run_id="r2")
+    Drive(lab, other).until_admitted()
+    tasks = dict(window_of(lab).tasks)
+    found = advance(other, HERE, 1, "install")
+    assert (found.state, found.reason) == ("waiting", "another execution of the window is running")
+    assert window_of(lab).tasks == tasks
+    done = drive(lab, other)
+    assert done.state == "done"
+    assert [one.status for one in executions(lab)] == ["SUCCESS", "SUCCESS"], "AWS skips what fires beside another"
 
 
 def test_what_waits_for_a_reboot_is_rebooted_and_scanned_in_executions_of_their_own(
@@ -189,6 +229,12 @@ def test_a_node_that_somebody_adds_to_the_target_cancels_the_execution(
     lab.advance(hours=2)
     assert [one.status for one in executions(lab)] == ["CANCELLED"]
     assert pending(policy, connection) == ()
+    verify(run)
+    told = report(run)
+    assert (told["outcome"], told["ok"]) == ("partial", False)
+    extra = sorted(set(nodes) - {node for _, members in read_parts(run, connection)[0].slots for node in members})
+    assert f"reached and not expected: {', '.join(extra)}" in told["line"]
+    assert "found also" in told["line"]
 
 
 def test_an_automation_that_somebody_adds_to_the_window_is_not_this_waves_and_fails_it(

@@ -80,7 +80,7 @@ def read(connection: Connection, bucket: str, name: str) -> Mark | None:
     except (ValueError, TypeError, AttributeError) as error:  # json.JSONDecodeError is a ValueError
         raise AnswerError(
             f"{connection.key}: {bucket}/{_key(name)}: expected a halt mark, found something else ({error}): nothing"
-            " opens until it is written anew (python -m sluice halt) or lifted"
+            " opens until it is written anew (python -m sluice halt); then it can be lifted"
         ) from error
 
 

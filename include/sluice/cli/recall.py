@@ -1,8 +1,8 @@
 """`python -m sluice recall`: take a patch back in all locations, or lift that again.
 
-No new manifest has it, releases whose manifest has it are held, what runs and installs it is cancelled, and the next
-`apply` rejects it in every baseline. A package is rejected by its name, all versions of it: lift the recall when the
-next one is out. It needs the policy and AWS credentials (where roles are assumed: the halter's), and reads the
+No new manifest has it, releases whose manifest has it are held, windows that are open to install it are disabled, what
+runs and installs it is cancelled, and the next `apply` rejects it in every baseline. A package is rejected by its name,
+all versions of it: lift the recall when the next one is out. It needs the policy and AWS credentials (where roles are assumed: the halter's), and reads the
 evidence to name the nodes that have it. docs/soak-and-gate.md says more.
 """
 
@@ -79,7 +79,8 @@ def _say_recalled(found: Sequence[Recalled], policy: Policy, connections: Connec
             print(f"{one.location}: in the middle when it was cancelled, so look at them: {', '.join(one.nodes)}")
     standing = [one.recall for one in found if one.recall is not None]
     print(
-        f"recalled in {len(standing)} of {len(found)} locations; `python -m sluice apply` rejects it in the baselines"
+        f"recalled in {len(standing)} of {len(found)} locations; `python -m sluice apply` rejects it in the baselines,"
+        " and until then installs of its operating systems are refused"
     )
     if standing:
         _say_holders(policy, connections, standing[0].patch)

@@ -56,6 +56,9 @@ class Times:
     """Whether AWS starts it on the window's own schedule, and the window is not touched."""
     timeout: timedelta | None = None
     """What still runs so long after it began has failed; None: it may run until AWS ends it."""
+    ahead: timedelta | None = None
+    """What changes nodes is opened at the earliest so long before `start`: an open window fires whatever becomes of
+    Airflow, alarms and recalls until then. None: as soon as it may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +107,10 @@ class Seen:
 
     window: WindowState = "rest"
     executions: tuple[Execution, ...] = ()
-    """Since the time was chosen, oldest first."""
+    """Since the time was chosen, oldest first; before it is open also those that still ran then."""
     blocked: Blocked | None = None
-    """Why it may not open; a halt at any time, everything else only as long as it has not opened."""
+    """Why it may not open; a halt at any time, everything else only as long as it has not opened, or when it did not
+    fire."""
     quiet_from: datetime | None = None
     """When the last call that opens the window for another execution of the release can do nothing any more."""
 
@@ -167,6 +171,8 @@ class Cancel:
 
     execution: Execution
     reason: str
+    foreign: bool = False
+    """Whether it reached nodes, or runs commands, that are not the wave's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,8 @@ class Close:
     verdict: Verdict
     reason: str
     execution: Execution | None = None
+    foreign: bool = False
+    """As of `Cancel`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +248,19 @@ def decide(record: WaveRecord | None, seen: Seen, now: datetime, times: Times, k
     return Done()
 
 
+def opens_from(times: Times, kind: Kind) -> datetime | None:
+    """When its time may be chosen at the earliest; None: at any time, since it changes nothing on its nodes."""
+    return None if times.ahead is None or scans(kind) else times.start - times.ahead
+
+
 def _first(seen: Seen, now: datetime, times: Times, kind: Kind) -> Move:
     if seen.blocked:
         return Finish(seen.blocked.verdict, seen.blocked.reason)
     if times.watched:
         return Choose(Opening(times.start, 0))
+    earliest = opens_from(times, kind)
+    if earliest is not None and now < earliest:
+        return Wait(earliest, f"its window starts at {_clock(times.start)}, and is opened shortly before")
     found = opening(times, kind, now)
     if found is None:
         return Finish(
@@ -318,6 +334,8 @@ def _open(record: WaveRecord, seen: Seen, now: datetime, times: Times) -> Move:
         return Wait(at, f"the window opens at {_clock(at)}")
     if now < at + times.grace:
         return Wait(min(at + times.grace, now + AGAIN), f"the window should have opened at {_clock(at)}")
+    if seen.blocked:
+        return Close(seen.blocked.verdict, f"{seen.blocked.reason}; it did not fire")
     minutes = times.grace // timedelta(minutes=1)
     return Close("failed", f"no execution began within {minutes} minutes of {_clock(at)}: the window did not fire")
 
@@ -327,7 +345,7 @@ def _running(record: WaveRecord, seen: Seen, now: datetime, times: Times) -> Mov
     if found is None:
         return Close("failed", f"AWS no longer knows the execution {record.execution}")
     if wrong := _not_the_waves(record, found):
-        return _cancelled(found, wrong)
+        return _cancelled(found, wrong, foreign=True)
     if not found.final:
         if times.timeout is not None and now >= found.start + times.timeout:
             minutes = times.timeout // timedelta(minutes=1)
@@ -361,9 +379,9 @@ def _step_failed(record: WaveRecord, found: Execution) -> str | None:
     return f"expected its one task to end as SUCCESS, found {', '.join(found.tasks) or 'no task'}"
 
 
-def _cancelled(found: Execution, reason: str) -> Move:
+def _cancelled(found: Execution, reason: str, *, foreign: bool = False) -> Move:
     """Cancel it, unless it has ended; either way the wave has failed."""
-    return Close("failed", reason, found) if found.final else Cancel(found, reason)
+    return Close("failed", reason, found, foreign) if found.final else Cancel(found, reason, foreign)
 
 
 def _not_the_waves(record: WaveRecord, found: Execution) -> str | None:

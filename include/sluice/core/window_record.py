@@ -88,6 +88,8 @@ class WaveRecord(Plain):
     """The execution's, when it had ended."""
     verdict: Verdict = ""
     reason: str = ""
+    foreign: bool = False
+    """Whether its execution reached nodes, or ran commands, that are not the wave's: nothing further opens."""
     results: tuple[Result, ...] = ()
 
     @property

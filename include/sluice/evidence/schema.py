@@ -200,6 +200,12 @@ WINDOW_EXECUTIONS = Table(
         Column("end", MOMENT, "When it was final.", optional=True),
         Column("state", WORD, "done, failed, late, halted or skipped; waiting: it was never seen to its end."),
         _REASON,
+        Column(
+            "foreign",
+            TRUTH,
+            "Whether it reached nodes, or ran commands, that were not the wave's; empty: written before this was kept.",
+            optional=True,
+        ),
         Column("nodes", WHOLE, "Nodes of the wave in this location."),
         Column("invoked", WHOLE, "Nodes that a command reached."),
         Column("succeeded", WHOLE, "Nodes on which the command succeeded."),

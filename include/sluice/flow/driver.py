@@ -154,12 +154,12 @@ class Driver:
 
     def _cancel(self, move: Cancel) -> None:
         cancel(self.connection, self.sight.looked[move.execution.id])
-        self._close(Close("failed", move.reason, move.execution))
+        self._close(Close("failed", move.reason, move.execution, move.foreign))
 
     def _close(self, move: Close) -> None:
         looked = self.sight.looked[move.execution.id] if move.execution else None
         reason = f"{move.reason}: {looked.details}" if looked and looked.details and move.reason else move.reason
-        self._write(step="closing", verdict=move.verdict, reason=reason, **self._outcome(looked))
+        self._write(step="closing", verdict=move.verdict, reason=reason, foreign=move.foreign, **self._outcome(looked))
 
     def _rest(self, move: Rest) -> None:
         self.own.put_to_rest(self._held())

@@ -136,6 +136,7 @@ def _approves(option: str | None) -> bool:
 def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
     """What has changed in a location since the gate decided; what forbids reboots alone, which have no gate."""
     now = connection.now()
+    planned = max(now, run.release.occurrence)  # as the gate has decided: by what holds at the release's time
     known = gate_of(run.policy, run.window)
     resolved = [one for one in read_resolved(run, connection) if one.reason is None]
     kept_out = not_admissible(run)
@@ -148,21 +149,21 @@ def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
         mode=run.policy.mode,
         limits=_limits(known),
         recalled=tuple(str(one) for one in recalled),
-        calendars=_calendars(connection, known, now),
+        calendars=_calendars(connection, known, planned),
         alarms=_alarms(connection, known),
-        freeze=_freeze(run, known, now),
+        freeze=_freeze(run, known, planned),
         online=len(set(nodes.online(connection, wanted))),
         running=len(wanted),
     )
-    return "; ".join(core.volatile(_as_elsewhere(run, facts, known, now))) or None
+    return "; ".join(core.volatile(_as_elsewhere(run, facts, known, planned))) or None
 
 
-def _as_elsewhere(run: Run, facts: Facts, known: Gate, now: datetime) -> Facts:
+def _as_elsewhere(run: Run, facts: Facts, known: Gate, at: datetime) -> Facts:
     """Without the calendars and alarms that this location has not and another one has."""
     if all(one.state != core.MISSING for one in (*facts.calendars, *facts.alarms)):
         return facts
     decided = _recorded(run)
-    asked = (*decided.facts.calendars, *decided.facts.alarms) if decided else _asked_everywhere(run, known, now)
+    asked = (*decided.facts.calendars, *decided.facts.alarms) if decided else _asked_everywhere(run, known, at)
     elsewhere = {one.name for one in asked if one.state != core.MISSING}
 
     def left(found: Sequence[Asking]) -> tuple[Asking, ...]:
@@ -171,11 +172,11 @@ def _as_elsewhere(run: Run, facts: Facts, known: Gate, now: datetime) -> Facts:
     return replace(facts, calendars=left(facts.calendars), alarms=left(facts.alarms))
 
 
-def _asked_everywhere(run: Run, known: Gate, now: datetime) -> list[Asking]:
+def _asked_everywhere(run: Run, known: Gate, at: datetime) -> list[Asking]:
     """Calendars and alarms in all of the run's locations that answer."""
 
     def ask(connection: Connection) -> tuple[Asking, ...]:
-        return (*_calendars(connection, known, now), *_alarms(connection, known))
+        return (*_calendars(connection, known, at), *_alarms(connection, known))
 
     return [one for found in in_each(run.connections, run.locations, Duty.READER, ask) for one in found.value or ()]
 

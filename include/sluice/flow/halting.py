@@ -143,7 +143,7 @@ class Halt:
         self.left.clear()
         own: list[tuple[str, str, bool]] = []
         self._try("windows, which could not be listed", self._list_windows, own)
-        acted = [self._try(f"window {one[1]} ({one[0]})", self._disable, *one) for one in own]
+        acted = [self.disable(*one) for one in own]
         acted += [self._try(f"what runs of window {one[1]} ({one[0]})", self._cancel, *one[:2]) for one in own]
         return any(acted)
 
@@ -160,8 +160,11 @@ class Halt:
             own.append((window_id, name, identity.get("Enabled", True)))
         return False
 
-    def _disable(self, window_id: str, name: str, enabled: bool) -> bool:
-        """Disable a window, whatever the list said of it: somebody may have enabled it since."""
+    def disable(self, window_id: str, name: str, enabled: bool) -> bool:
+        """Disable a window, whatever the list said of it: somebody may have enabled it since; whether it was."""
+        return self._try(f"window {name} ({window_id})", self._hold, window_id, name, enabled)
+
+    def _hold(self, window_id: str, name: str, enabled: bool) -> bool:
         windows.hold(self.connection, window_id)
         if enabled:
             self.disabled.append(name)

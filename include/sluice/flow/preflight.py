@@ -19,7 +19,8 @@ from sluice.core.lease import Lease
 from sluice.core.policy.desired import desired
 from sluice.core.policy.others import Installing, Other
 from sluice.core.policy.pilot import check_alone
-from sluice.core.policy.plan import make_plan
+from sluice.core.policy.plan import Actual, Change, make_plan
+from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
 from sluice.core.release import backup, fit, waves
 from sluice.core.release import preflight as core
@@ -129,12 +130,13 @@ def _judged(run: Run, connection: Connection, own: _Own) -> _Judged:
     actual = read_actual(connection, policy.deployment)
     if policy.pilot:
         check_alone(policy, actual, nodes.listed(connection))
-    wanted = desired(policy, connection.account, connection.region)
-    plan = make_plan(connection.account, connection.region, wanted, actual)
+    changes = _changes(run, connection, policy, actual)
+    if changes and not run.window.installs and not _changes(run, connection, run.policy, actual):
+        changes = ()  # a recall that waits for its apply keeps installs back; a scan changes nothing
     names = [group.name for group in groups_of(policy, run.window)]
     found = tuple(installing(connection, actual.others, names))
     facts = Facts(
-        changes=core.relevant(policy, run.window, plan),
+        changes=changes,
         lease=own.lease,
         now=connection.now(),
         buckets=tuple(_buckets(run, connection)),
@@ -144,6 +146,12 @@ def _judged(run: Run, connection: Connection, own: _Own) -> _Judged:
         swept=own.swept,
     )
     return _Judged(core.readiness(policy, run.window, run.release.id, run.release.occurrence, facts), found)
+
+
+def _changes(run: Run, connection: Connection, policy: Policy, actual: Actual) -> tuple[Change, ...]:
+    """What of the policy is not applied here, as far as the release goes by it."""
+    wanted = desired(policy, connection.account, connection.region)
+    return core.relevant(policy, run.window, make_plan(connection.account, connection.region, wanted, actual))
 
 
 def _labels(found: Sequence[Installing]) -> list[dict[str, Any]]:

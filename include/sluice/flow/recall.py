@@ -1,13 +1,14 @@
 """Recall a patch: nobody installs it any more, until the recall is lifted.
 
 In each location, as the halter: the recall is written down, and from then on gate, manifest, plan and the opening of
-windows go by it; then what runs and installs it is cancelled. Killed and repeated it goes on. A baseline rejects it
+windows go by it; then the windows that are open to install it are disabled, and what runs and installs it is cancelled.
+Killed and repeated it goes on. A baseline rejects it
 from the next apply on; a release whose manifest has it is held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sluice.aws import commands, executions, leases, operations, patch_states, recalls, tags, windows
@@ -18,6 +19,7 @@ from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.recall import Recall, checked, names
+from sluice.core.release.terms import WavePart
 from sluice.flow.halting import Halt, Tell, named
 
 
@@ -28,6 +30,8 @@ class Recalled:
     location: str
     recall: Recall | None
     """As it stands there now; None: it could not be written, or there was none to lift."""
+    disabled: tuple[str, ...] = ()
+    """Windows that were open to install it."""
     cancelled: tuple[str, ...] = ()
     """Executions and commands that were installing it."""
     nodes: tuple[str, ...] = ()
@@ -104,25 +108,56 @@ def _carry_out(connection: Connection, policy: Policy, patch: str, by: str, beca
     left: list[str] = []
     stop = Halt(connection, policy, recalls.key_of(patch), None, by, because, tell)
     try:
-        for execution, window in _running(connection, policy):
-            if _installs(connection, bucket, execution, window, found, left):
-                stop.cancel(execution, window)
+        for window_id, window, enabled in _installing(connection, policy):
+            if enabled and _opens_for(connection, bucket, window, found, left):
+                stop.disable(window_id, window, enabled)
+            for execution in _running(connection, window_id):
+                if _installs(connection, bucket, execution, window, found, left):
+                    stop.cancel(execution, window)
     except AWSError as error:
         left.append(f"what runs could not be listed: {error}")
     left += [f"{what}: {why}" for what, why in stop.left.items()]
-    return Recalled(connection.key, found, (*stop.executions, *stop.commands), tuple(sorted(stop.nodes)), tuple(left))
+    cancelled = (*stop.executions, *stop.commands)
+    return Recalled(connection.key, found, tuple(stop.disabled), cancelled, tuple(sorted(stop.nodes)), tuple(left))
 
 
-def _running(connection: Connection, policy: Policy) -> Iterator[tuple[str, str]]:
-    """Running executions of the deployment's install windows, with the window's name."""
+def _installing(connection: Connection, policy: Policy) -> Iterator[tuple[str, str, bool]]:
+    """The deployment's install windows: id, name, and whether they are enabled."""
     installing = {window.name for window in policy.windows if window.installs}
     for identity in windows.listed(connection):
         window_id = identity["WindowId"]
         name = tags.owned_name(tags.read(connection, "MaintenanceWindow", window_id), policy.deployment)
         if name in installing:
-            for one in executions.listed(connection, window_id):
-                if one["Status"] not in executions.FINAL:
-                    yield one["WindowExecutionId"], name
+            yield window_id, name, identity.get("Enabled", True)
+
+
+def _running(connection: Connection, window_id: str) -> Iterator[str]:
+    """What runs of a window."""
+    for one in executions.listed(connection, window_id):
+        if one["Status"] not in executions.FINAL:
+            yield one["WindowExecutionId"]
+
+
+def _opens_for(connection: Connection, bucket: str, window: str, recalled: Recall, left: list[str]) -> bool:
+    """Whether an open window is to install it: by its release's manifest, else by what the release's nodes lack.
+
+    If nobody can tell it does.
+    """
+    try:
+        lease = leases.lease_of(connection, bucket, window)
+        if lease is None or lease.owner is None:
+            return True
+        found = operations.read(connection, bucket, f"manifests/{lease.owner}/manifest.json")
+        if found is not None:
+            return bool(Manifest.of_json(found.json).recalled([recalled]))
+        admitted = operations.read_step(connection, bucket, lease.owner, "admitted")
+        if admitted is None:
+            return True
+        parts = [WavePart.of_json(one) for one in admitted["parts"]]
+        return lacking(connection, (node for part in parts for node in part.nodes), [recalled]) is not None
+    except AWSError as error:
+        left.append(f"whether window {window} is open to install it is not known, so it was disabled: {error}")
+        return True
 
 
 def _installs(
@@ -134,7 +169,7 @@ def _installs(
         found = operations.read(connection, bucket, f"manifests/{lease.owner}/manifest.json") if lease else None
         if found is not None:
             return bool(Manifest.of_json(found.json).recalled([recalled]))
-        return any(_lacks(connection, node, recalled) for node in _nodes(connection, execution))
+        return lacking(connection, _nodes(connection, execution), [recalled]) is not None
     except AWSError as error:
         left.append(f"whether execution {execution} of {window} installs it is not known, so it was cancelled: {error}")
         return True
@@ -148,6 +183,12 @@ def _nodes(connection: Connection, execution: str) -> Iterator[str]:
                     yield invocation["InstanceId"]
 
 
-def _lacks(connection: Connection, node: str, recalled: Recall) -> bool:
-    rows = patch_states.of_node(connection, node, "")
-    return any(row.state in ("MISSING", "FAILED") and names(recalled.patch, row.id, row.title) for row in rows)
+def lacking(connection: Connection, nodes: Iterable[str], recalls: Sequence[Recall]) -> Recall | None:
+    """The recalled patch that one of the nodes lacks, so that an install without a manifest would bring it; or None."""
+    for node in nodes if recalls else ():
+        for row in patch_states.of_node(connection, node, ""):
+            if row.state in ("MISSING", "FAILED"):
+                for one in recalls:
+                    if names(one.patch, row.id, row.title):
+                        return one
+    return None

@@ -124,7 +124,9 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         missed=missed,
         openings=_openings(told.executions),
         steps=_steps(run, told.executions),
+        foreign=tuple(row["reason"] or "" for row in told.executions if row["foreign"]),
         arrivals=len(told.arrivals),
+        extra=tuple((told.verified or {}).get("extra", ())),
         overdue=_overdue(told.manifest or {}),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from sluice.aws import executions, halts, patch_states
+from sluice.aws import executions, halts, patch_states, recalls
 from sluice.aws.session import Connection
 from sluice.core.calendar import occurrences
 from sluice.core.errors import ReleaseError
@@ -15,15 +15,34 @@ from sluice.core.policy.window_steps import WindowStep, moment_of, step_named, s
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import joined, nameable
 from sluice.core.window_objects import Wave, WindowObjects, armed, reboots, window_name
-from sluice.core.window_protocol import SOON, Blocked, Execution, Seen, Times, WindowState, quiet_from, scans
+from sluice.core.window_protocol import (
+    SOON,
+    Blocked,
+    Execution,
+    Seen,
+    Times,
+    WindowState,
+    opens_from,
+    quiet_from,
+    scans,
+)
 from sluice.core.window_record import Verdict, WaveRecord
 from sluice.flow.admit import read_part, read_parts
 from sluice.flow.execution import Looked, look_at
 from sluice.flow.gate import allowed_now
 from sluice.flow.manifest import override_list
+from sluice.flow.recall import lacking
 from sluice.flow.records import STEPS_WAVE, read_record, read_records
 from sluice.flow.run import Run
 from sluice.flow.window import Found, OwnWindow
+
+LONGEST = timedelta(hours=24)
+"""How far back an execution may have begun that still runs: a window is open for a day at most (API reference,
+CreateMaintenanceWindow)."""
+
+AHEAD_LEADS = 2
+"""How many times `open_lead_minutes` before its start a window is opened at the earliest: once for AWS, once for
+Airflow to get a worker there."""
 
 Slots: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """Slots by name, and their nodes."""
@@ -50,6 +69,9 @@ class Sight:
     def seen(self, record: WaveRecord | None, now: datetime) -> Seen:
         """What the next move depends on, and no more: each look costs calls."""
         if record is None:
+            earliest = opens_from(self.times, self.kind)
+            if earliest is not None and now < earliest:
+                return Seen(blocked=self._halted())
             others = read_records(self.run, self.connection).values()
             return Seen(blocked=self._blocked(), quiet_from=quiet_from(others, self.times.grace))
         if record.step == "closing":
@@ -57,7 +79,8 @@ class Sight:
         found = self._executions(record)
         if record.step in ("planned", "arming"):
             return Seen(self._window_state(record, now), found, self._blocked())
-        return Seen("other", found, self._halted())
+        overdue = record.step == "armed" and not record.watched and now >= record.time + self.times.grace
+        return Seen("other", found, self._blocked() if overdue and not found else self._halted())
 
     def wanted(self, record: WaveRecord) -> WindowObjects:
         """The window as the wave needs it, disarmed."""
@@ -133,12 +156,18 @@ class Sight:
         return tuple((slot, members) for slot, members in found if members)
 
     def _executions(self, record: WaveRecord) -> tuple[Execution, ...]:
-        """The window's executions since the time was chosen; where one is followed, only that."""
+        """The window's executions since the time was chosen; where one is followed, only that.
+
+        As long as the window is not open also those that began before and still run: one of a release whose run
+        somebody has marked failed in Airflow goes on, and AWS skips what fires beside it.
+        """
         since = min(record.chosen, record.at or record.chosen) - SOON
+        before_it_is_open = record.step in ("planned", "arming")
         prefixes = self._wave(record).prefixes(self.wanted(record))
         found = []
-        for one in executions.since(self.connection, record.window_id, since):
-            if record.execution in (None, one["WindowExecutionId"]):
+        for one in executions.since(self.connection, record.window_id, since - LONGEST * before_it_is_open):
+            over = one["StartTime"] < since and one["Status"] in executions.FINAL
+            if record.execution in (None, one["WindowExecutionId"]) and not over:
                 looked = look_at(self.connection, one, prefixes)
                 self.looked[looked.execution.id] = looked
                 found.append(looked.execution)
@@ -170,8 +199,20 @@ class Sight:
             return halted
         if scans(self.kind) or moment_of(self.kind) == "after":
             return None  # it changes nothing, or ends what the gate has let begin
-        why = allowed_now(self.run, self.connection)
+        why = allowed_now(self.run, self.connection) or self._recalled()
         return Blocked("held", why) if why else None
+
+    def _recalled(self) -> str | None:
+        """The patch that was recalled since the release began and that an install without a manifest would bring.
+
+        What was recalled before is rejected in the baselines, or the preflight has refused.
+        """
+        if self.run.gated or self.kind != "install":
+            return None
+        found = recalls.listed(self.connection, self.own.bucket)
+        new = [one for one in found if one.lifted is None and one.at >= self.run.release.begun]
+        missing = lacking(self.connection, (node for _, nodes in self.admitted for node in nodes), new)
+        return str(missing) if missing else None
 
     def _wave(self, record: WaveRecord) -> Wave:
         run = self.run
@@ -204,6 +245,7 @@ def times_of(run: Run, wave: int, kind: Kind) -> Times:
         latest=None if minutes is None else start + timedelta(minutes=minutes),
         watched=_starts_by_itself(run, kind),
         timeout=timedelta(minutes=step.step.timeout_minutes) if step else None,
+        ahead=timedelta(minutes=AHEAD_LEADS * run.policy.timing.open_lead_minutes),
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from sluice.aws.session import Connections
 from sluice.core.policy.policy import Policy
+from sluice.core.release.terms import Asked
 from sluice.core.release.unmade import unmade
 from sluice.evidence.store import Store, open_store
-from sluice.flow.run import first_answer
+from sluice.flow.run import first_answer, read_record
 
 BACK = timedelta(days=3)
 """How far back is looked: over a weekend on which Airflow was down."""
@@ -22,10 +24,11 @@ def never_begun(policy: Policy, connections: Connections) -> tuple[str, ...]:
 
     Raises EvidenceError where the evidence cannot be read, AWSError where no location tells the time.
     """
-    begun = _begun(open_store(policy, connections.session))
+    store = open_store(policy, connections.session)
     now = first_answer(connections, policy.locations)
-    first = min((one for found in begun.values() for one in found), default=now)
-    missing = unmade(policy, begun, max(first, now - BACK), now - LATE)
+    known = _known(store)
+    since = max(min((one for _, _, one in known), default=now), now - BACK)
+    missing = unmade(policy, _begun(store, known, since), since, now - LATE)
     return tuple(
         f"{one.window.name}: no release of {one.local:%a %Y-%m-%d %H:%M} {one.window.time_zone} was begun: its DAG is"
         " paused, or Airflow did not run"
@@ -33,12 +36,24 @@ def never_begun(policy: Policy, connections: Connections) -> tuple[str, ...]:
     )
 
 
-def _begun(store: Store) -> dict[str, set[datetime]]:
-    """The occurrences of all releases by window, from their ids."""
-    found: dict[str, set[datetime]] = defaultdict(set)
+def _known(store: Store) -> list[tuple[str, str, datetime]]:
+    """All releases: id, window and occurrence, which the id tells."""
+    found = []
     for key in store.keys("releases/"):
         release, _, name = key.removeprefix("releases/").partition("/")
         if name == "begun.json":
             window, occurrence, _ = release.rsplit("-", 2)
-            found[window].add(datetime.strptime(occurrence, "%Y%m%dT%H%M").replace(tzinfo=UTC))
+            found.append((release, window, datetime.strptime(occurrence, "%Y%m%dT%H%M").replace(tzinfo=UTC)))
+    return found
+
+
+def _begun(store: Store, known: Iterable[tuple[str, str, datetime]], since: datetime) -> dict[str, set[datetime]]:
+    """The occurrences since then that a release was begun for, by window: one that does the window's own work."""
+    found: dict[str, set[datetime]] = defaultdict(set)
+    for release, window, occurrence in known:
+        if occurrence >= since:
+            begun = read_record(store, release, "begun") or {}
+            asked = Asked.of_json(begun.get("asked", {}))
+            if not (asked.only_reboots or asked.dry_run):
+                found[window].add(occurrence)
     return dict(found)

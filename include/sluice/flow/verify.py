@@ -44,13 +44,16 @@ class _Location:
     records: tuple[WaveRecord, ...]
     found: tuple[Sighted, ...]
     """What nodes of production show."""
+    extra: tuple[str, ...]
+    """Nodes that the release's executions reached and that it did not expect."""
 
 
 def verify(run: Run) -> dict[str, Any]:
     """Read back, join and keep; the counts, also as the record `verified`.
 
     `{"nodes", "succeeded", "failed", "pending_reboot", "missed", "reasons": {reason: n}, "arrivals": n, "unread":
-    {location: why}}`. Raises EvidenceError where it cannot be kept.
+    {location: why}, "extra": [node, …]}`, where `extra` are nodes that its executions reached and that it did not
+    expect: named, not judged. Raises EvidenceError where it cannot be kept.
     """
     stops, unopened = _stops(run), _unopened(run)
     outcomes = in_each(
@@ -71,6 +74,7 @@ def verify(run: Run) -> dict[str, Any]:
         "reasons": dict(sorted((str(name), number) for name, number in reasons.items() if number)),
         "arrivals": len(came),
         "unread": unread,
+        "extra": [node for one in found for node in one.extra],
     }
     run.record(RECORD, {**told, "unanswered": [one.as_json() for one in lacking]})
     return told
@@ -113,7 +117,9 @@ def _read(run: Run, connection: Connection, stops: Mapping[int, str], unopened: 
     executions = [_execution(connection.key, record) for record in back.records]
     tables.write(run.store, "window_executions", run.release, connection.key, executions)
     tables.write(run.store, "command_invocations", run.release, connection.key, list(_invocations(back)))
-    return _Location(became, reasons, back.records, tuple(found))
+    expected = {one.node for one in back.expected}
+    reached = {one.node for record in back.records for one in record.results}
+    return _Location(became, reasons, back.records, tuple(found), tuple(sorted(reached - expected)))
 
 
 def _summary(run: Run, one: Verified, now: datetime) -> dict[str, Any]:
@@ -194,6 +200,7 @@ def _execution(location: str, record: WaveRecord) -> dict[str, Any]:
         "end": record.ended,
         "state": record.verdict or "waiting",
         "reason": record.reason or None,
+        "foreign": record.foreign,
         "nodes": len(record.nodes),
         "invoked": sum(one.status != MISSING for one in record.results),
         "succeeded": sum(one.status == SUCCESS for one in record.results),

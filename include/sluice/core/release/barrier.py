@@ -69,6 +69,8 @@ def stop(window: Window, seen: Mapping[str, Seen], failed: int, of: int) -> str 
         for record in one.records:
             if record.verdict in STOPS:
                 return f"{location}: {STOPS[record.verdict]}{f': {record.reason}' if record.reason else ''}"
+            if record.foreign:
+                return f"{location}: the release has failed: {record.reason}"
     if of and failed * 100 > window.waves.failure_budget * of:
         return (
             f"{failed} of {of} nodes failed ({failed * 100 / of:.0f} %), more than the failure budget of"

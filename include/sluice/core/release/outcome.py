@@ -3,13 +3,14 @@
 Nodes that could not be reached from the start are named and counted, and are no failure of the release, unless it
 reached none at all. What fails a release is what it was to bring through and did not: nodes that failed, that have no
 backup where one is required, that it admitted and never reached, and locations that failed. Beyond the ratio that the
-policy allows (`waves.failure_budget`) the run is failed; what cannot be known counts as failed.
+policy allows (`waves.failure_budget`) the run is failed; what cannot be known counts as failed. A release of which an
+execution reached nodes or ran commands that were not its wave's has failed, however few.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sluice.core.release.terms import Outcome, Plain, Reason
@@ -21,7 +22,7 @@ OPENED = ("done", "failed", "waiting")
 """Where an execution stands that was opened, or that nobody knows of."""
 
 SHOWN_AT_MOST = 5
-"""Patches that a line names."""
+"""Patches or nodes that a line names."""
 
 MEANT = {Reason.STOPPED, Reason.EXCEPTED, Reason.NO_TWIN, Reason.NOTHING, Reason.GONE}
 """Reasons for which somebody meant that a node is not reached, or the gate decided it: nobody has to look."""
@@ -80,8 +81,12 @@ class Facts:
     """Of what the release is for: installs or scans, or reboots where there are no others."""
     steps: tuple[Opening, ...] = ()
     """Of the steps around the waves."""
+    foreign: tuple[str, ...] = ()
+    """Why, of each execution that reached nodes or ran commands that were not its wave's."""
     arrivals: int = 0
     """Versions on production that had not soaked."""
+    extra: tuple[str, ...] = ()
+    """Nodes that its executions reached and that it did not expect."""
     overdue: tuple[str, ...] = ()
     """Patches that wait for longer than the ring allows, or for a reboot that no release may bring."""
 
@@ -114,7 +119,7 @@ def _halted(facts: Facts) -> Verdict | None:
     if facts.halted is None and not any(one.state == "halted" for one in facts.openings):
         return None
     why = facts.halted or next(one.reason for one in facts.openings if one.state == "halted")
-    return Verdict(Outcome.HALTED.value, not _is_beyond(facts), f"halted: {why}{_numbers(facts)}")
+    return Verdict(Outcome.HALTED.value, not (_is_beyond(facts) or facts.foreign), f"halted: {why}{_numbers(facts)}")
 
 
 def _held(facts: Facts) -> Verdict | None:
@@ -170,18 +175,19 @@ def _never_opened(facts: Facts) -> Verdict | None:
 def _released(facts: Facts) -> Verdict:
     failed, _ = bad(facts)
     others = [one for one in (*facts.openings, *facts.steps) if one.state not in ("done", "skipped")]
-    partial = failed or facts.refused or facts.unread or others
+    partial = failed or facts.refused or facts.unread or others or facts.foreign
     unknown = bool(facts.unread) or bool(facts.refused and not facts.refused_nodes)
-    ok = not _is_beyond(facts) and not unknown
+    beyond = _is_beyond(facts)
+    ok = not (beyond or unknown or facts.foreign)
     line = _told(facts)
     if facts.refused:
         line += f"; refused: {_named(facts.refused)}"
     if facts.unread:
         line += f"; not read back: {_named(facts.unread)}"
-    stops = dict.fromkeys(one.reason for one in others if one.reason)
+    stops = dict.fromkeys((*(one.reason for one in others if one.reason), *facts.foreign))
     if stops:
         line += f"; {'; '.join(stops)}"
-    if not ok and not unknown:
+    if beyond and not unknown:
         line += f"; more than the {facts.budget:g} % that the policy allows"
     return Verdict((Outcome.PARTIAL if partial else Outcome.RELEASED).value, ok, line)
 
@@ -202,8 +208,9 @@ def _told(facts: Facts) -> str:
         where = f" in {', '.join(facts.lost_in)}" if facts.lost_in else ""
         parts.append(f"{facts.lost} not reached{where}")
     missed = _missed(facts)
+    extra = f"; reached and not expected: {_some(facts.extra)}" if facts.extra else ""
     arrivals = f"; {facts.arrivals} unsoaked arrivals" if facts.arrivals else ""
-    return f"{', '.join(parts)}{missed}{arrivals}"
+    return f"{', '.join(parts)}{missed}{extra}{arrivals}"
 
 
 def _numbers(facts: Facts) -> str:
@@ -221,9 +228,13 @@ def _missed(facts: Facts) -> str:
 def _waiting(facts: Facts) -> str:
     if not facts.overdue:
         return ""
-    more = len(facts.overdue) - SHOWN_AT_MOST
-    shown = ", ".join(facts.overdue[:SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
-    return f"; {len(facts.overdue)} waiting too long: {shown}"
+    return f"; {len(facts.overdue)} waiting too long: {_some(facts.overdue)}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few of them, and how many more."""
+    more = len(names) - SHOWN_AT_MOST
+    return ", ".join(names[:SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _because(facts: Facts) -> str:
