@@ -2,8 +2,8 @@
 
 No new manifest has it, releases whose manifest has it are held, windows that are open to install it are disabled, what
 runs and installs it is cancelled, and the next `apply` rejects it in every baseline. A package is rejected by its name,
-all versions of it: lift the recall when the next one is out. It needs the policy and AWS credentials (where roles are assumed: the halter's), and reads the
-evidence to name the nodes that have it. docs/soak-and-gate.md says more.
+all versions of it: lift the recall when the next one is out. It needs the policy and AWS credentials (where roles are
+assumed: the halter's), and reads the evidence to name the nodes that have it. docs/soak-and-gate.md says more.
 """
 
 from __future__ import annotations
