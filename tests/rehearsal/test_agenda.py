@@ -1,4 +1,4 @@
-"""What is due when is the policy's calendar, under the names that DAGs have; a copy of the policy is only quicker."""
+"""What is due when is the policy's calendar, under the names that DAGs have; what can be asked of a rehearsal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lab.rehearsal.agenda import agenda, read_policy
 from lab.rehearsal.command import main
 from lab.rehearsal.drills import SMALL
 from lab.rehearsal.play import DEMO_POLICY, Plan, moment
-from lab.rehearsal.stage import quickened
 from lab.rehearsal.table import aligned, shortened
 from sluice.core.policy.policy import Policy
 from sluice_airflow.schedules import NAMED, dag_of
@@ -50,14 +49,6 @@ def test_dags_have_the_names_that_the_product_gives_them(demo: Policy) -> None:
 
 def test_it_can_be_limited_to_some_windows(demo: Policy) -> None:
     assert {one.window for one in agenda(demo, FIRST, FIRST + timedelta(weeks=2), ["scan-daily"])} == {"scan-daily"}
-
-
-@pytest.mark.parametrize("file", [DEMO_POLICY, SMALL / "policy.yaml"], ids=["demo", "small"])
-def test_a_quicker_copy_differs_in_nothing_but_how_often_releases_look(file: Path, tmp_path: Path) -> None:
-    copied = read_policy(quickened(file, tmp_path / "copy.yaml", 0.06), dict(os.environ))
-    original = read_policy(file, dict(os.environ))
-    assert copied.timing.poll_at_most_seconds == 0.06
-    assert copied.model_copy(update={"timing": original.timing}) == original
 
 
 def test_a_policy_with_errors_is_refused_with_all_of_them(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from lab.clock import stamp
 from lab.errors import LabError
+from lab.fleet import Fleet, load_fleet
 from lab.rehearsal import ground
 from lab.rehearsal.agenda import read_policy
 from lab.rehearsal.airflow_api import AirflowApi
@@ -27,7 +29,7 @@ from lab.rehearsal.in_process import InProcessAirflow
 from lab.rehearsal.lab_api import LabApi
 from lab.rehearsal.processes import Processes, end_stale
 from lab.rehearsal.rest import RestAirflow
-from sluice.core.errors import SluiceError
+from sluice.core.policy.places import CALLER
 from sluice.core.policy.policy import Policy
 from sluice.core.yaml_text import read
 
@@ -157,14 +159,14 @@ def stage(
 
     Airflow takes longest to start, so the caller decides when. Raises LabError with what went wrong.
     """
-    quick = quickened(policy_file, home / "policy.yaml", poll_at_most)
-    policy = read_policy(quick, dict(os.environ))
+    copy = copied(policy_file, home, load_fleet(fleet), poll_at_most)
+    policy = read_policy(copy, dict(os.environ))
     lab = LabApi(_start_lab(processes, home, fleet, start, seed))
     aws = ground.aws_environment(lab.endpoint, ground.default_region(policy))
     parts = AirflowParts(
-        home / "airflow", task_environment(aws, quick), processes, settings=settings if settings is not None else {}
+        home / "airflow", task_environment(aws, copy), processes, settings=settings if settings is not None else {}
     )
-    made = Stage(home, policy, quick, lab, processes, parts)
+    made = Stage(home, policy, copy, lab, processes, parts)
     try:
         yield made
     finally:
@@ -173,16 +175,45 @@ def stage(
             made.airflow.close()
 
 
-def quickened(policy_file: Path, copy: Path, poll_at_most: float) -> Path:
-    """A copy of the policy that looks as often as a rehearsal can bear; everything else is as it was written."""
-    try:
-        data = read(policy_file.read_text("utf-8"), str(policy_file)).data
-    except (OSError, SluiceError) as error:
-        raise LabError(f"expected a policy in {policy_file}: {error}") from error
-    if not isinstance(data, dict):
-        raise LabError(f"expected a policy in {policy_file}: keys with values")
-    timing = {**(data.get("timing") or {}), "poll_seconds": poll_at_most / 2, "poll_at_most_seconds": poll_at_most}
-    copy.write_text(yaml.safe_dump({**data, "timing": timing}, sort_keys=False), "utf-8")
+def copied(policy_file: Path, home: Path, fleet: Fleet, poll_at_most: float) -> Path:
+    """The policy as the lab can have it, `policy.yaml` in `home`; what is not said here is as it was written.
+
+    It looks as often as a rehearsal can bear (`poll_at_most`: seconds). `caller` is the fleet's first location, since
+    the lab's own credentials are of there. `endpoint: aws` is left out, which would refuse the lab. Evidence that is
+    not in a bucket, which is the lab's, is kept below `home`: elsewhere a later rehearsal would find it, and a
+    deployment whose folder that is would take the lab's nodes for soaked ones.
+
+    Raises LabError: with all that is wrong with the policy, or where it has accounts that the fleet has not.
+    """
+    policy = read_policy(policy_file, dict(os.environ))
+    data = read(policy_file.read_text("utf-8"), str(policy_file)).data
+    own = fleet.accounts[0]
+    places = [
+        {
+            "account": own.id if one.account == CALLER else one.account,
+            "region": own.regions[0] if one.region == CALLER else one.region,
+        }
+        for one in policy.locations
+    ]
+    known = [account.id for account in fleet.accounts]
+    if strangers := sorted({one["account"] for one in places} - set(known)):
+        raise LabError(
+            f"expected the policy's locations in accounts of the fleet ({', '.join(known)}), found"
+            f" {', '.join(strangers)} in {policy_file}: rehearse it over a fleet that has them (--fleet FILE)"
+        )
+    changed: dict[str, Any] = {
+        "locations": places,
+        "timing": {
+            **(data.get("timing") or {}),
+            "poll_seconds": poll_at_most / 2,
+            "poll_at_most_seconds": poll_at_most,
+        },
+    }
+    if not policy.evidence.bucket:
+        changed["evidence"] = {**(data.get("evidence") or {}), "folder": str(home / "evidence")}
+    kept = {key: value for key, value in data.items() if key != "endpoint"}
+    copy = home / "policy.yaml"
+    copy.write_text(yaml.safe_dump({**kept, **changed}, sort_keys=False), "utf-8")
     return copy
 
 
@@ -192,7 +223,7 @@ def _start_lab(processes: Processes, home: Path, fleet: str, start: datetime, se
     command = [sys.executable, "-m", "lab", "serve", "--port", "0", "--fleet", fleet]
     command += ["--seed", str(seed), "--start", stamp(start)]
     environment = {**os.environ, "PYTHONPATH": str(ground.ROOT / "include")}
-    served = processes.start("lab", command, environment, log, ground.ROOT)
+    served = processes.start("lab", command, environment, log, Path.cwd())  # a fleet's path may be relative to it
     patience = time.monotonic() + LAB_SECONDS
     while served.poll() is None and time.monotonic() < patience:
         if found := _ENDPOINT.search(log.read_text("utf-8")):
