@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.rehearsal.conductor import Release, outcome_of
 from lab.rehearsal.record import Record
-from lab.rehearsal.table import nodes_of
+from lab.rehearsal.table import installs_of, nodes_of
+from sluice.core.release.terms import Reason
 
 FIRST_DAY, WEEKS = "2025-06-03", 2
+REFUSED_IN = ("222222222222", "eu-central-1")
+"""The account and Region in which an image is refused."""
 FAULTS: tuple[dict[str, Any], ...] = (
-    # One image is refused, once: that node is not admitted, and patched a week later.
+    # One image is refused, once: where backups are required its node is not admitted, and waits for the next release.
     {
         "kind": "access_denied",
         "service": "ec2",
         "operation": "CreateImage",
-        "account": "222222222222",
-        "region": "eu-central-1",
+        "account": REFUSED_IN[0],
+        "region": REFUSED_IN[1],
         "times": 1,
     },
 )
@@ -70,8 +73,10 @@ class Shown:
     where: str
 
 
-def shown(done: Sequence[Release], record: Record, nodes: Sequence[Mapping[str, Any]], faults: Any) -> list[Shown]:
-    """Everything that the fortnight is to show."""
+def shown(
+    done: Sequence[Release], record: Record, nodes: Sequence[Mapping[str, Any]], imaged: Collection[str]
+) -> list[Shown]:
+    """Everything that the fortnight is to show. `imaged` are the names of the images in `REFUSED_IN`."""
     gated = [one for one in done if one.planned.gated]
     soak = timedelta(days=7)
     return [
@@ -83,7 +88,7 @@ def shown(done: Sequence[Release], record: Record, nodes: Sequence[Mapping[str, 
         ),
         Shown("a failed node", _first(done, lambda one: bool(nodes_of(one, record)[1]))),
         Shown("an offline node", ", ".join(sorted(one["name"] for one in nodes if one["agent"] == "lost")[:2])),
-        Shown("a failed backup", _hit(faults)),
+        Shown("a failed backup, and its node left as it was", _unprotected(gated, record, nodes, imaged)),
         Shown("a reboot wave", _booted(record)),
         Shown("a patch whose successor came before it had soaked", _overtaken(record, soak)),
     ]
@@ -98,9 +103,30 @@ def _first(done: Sequence[Release], fits: Any) -> str:
     return next((f"{one.planned.start:%a %d %b} {one.planned.window}" for one in done if fits(one)), "")
 
 
-def _hit(faults: Any) -> str:
-    hits = [rule for rule in faults["rules"] if rule["operation"] == "CreateImage" and rule["hit"]]
-    return f"{hits[0]['account']}/{hits[0]['region']}" if hits else ""
+def _unprotected(
+    gated: Sequence[Release], record: Record, nodes: Sequence[Mapping[str, Any]], imaged: Collection[str]
+) -> str:
+    """The node that a release kept out for want of its image and that nothing was asked of, beside one that it was.
+
+    That it was kept out is the release's word; that there is no image of it, and no install, is the lab's.
+    """
+    for release in gated:
+        admit = release.results.get("admit")
+        if not isinstance(admit, Mapping) or not admit["not_admitted"].get(Reason.NO_BACKUP):
+            continue
+        prefix = f"{release.planned.window}-{release.planned.start:%Y%m%dT%H%M}-"
+        protected = {name.rpartition("/")[2] for name in imaged if name.startswith(prefix)}
+        installed = {entry["node_id"] for entry in installs_of(release, record)}
+        group = {entry["group"] for entry in installs_of(release, record)}
+        there = [
+            one
+            for one in nodes
+            if (one["account"], one["region"]) == REFUSED_IN and one["group"] in group and one["reachable"]
+        ]
+        without = [one["name"] for one in there if one["node_id"] not in protected | installed]
+        if without and any(one["node_id"] in protected & installed for one in there):
+            return f"{', '.join(without)} on {release.planned.start:%a %d %b}"
+    return ""
 
 
 def _booted(record: Record) -> str:

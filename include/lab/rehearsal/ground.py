@@ -95,6 +95,16 @@ def _buckets(policy: Policy) -> Iterator[tuple[str, str, str]]:
         yield first.account, first.region, policy.evidence.bucket
 
 
+def images_of(endpoint: str, account: str, region: str) -> list[str]:
+    """The names of the images that a location has of its own."""
+    ec2 = client("ec2", endpoint, account, region)
+    try:
+        pages = ec2.get_paginator("describe_images").paginate(Owners=["self"])
+        return [str(image["Name"]) for page in pages for image in page["Images"]]
+    finally:
+        ec2.close()
+
+
 def client(service: str, endpoint: str, account: str, region: str) -> Any:
     """A client in an account, as a role there: state is separate for each account."""
     own = {"endpoint_url": endpoint, "region_name": region}

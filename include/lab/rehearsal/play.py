@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.rehearsal import fortnight, table
 from lab.rehearsal.agenda import Planned, agenda
 from lab.rehearsal.conductor import Airflow, Conductor, Release
-from lab.rehearsal.ground import set_alarms
+from lab.rehearsal.ground import images_of, set_alarms
 from lab.rehearsal.lab_api import LabApi
 from lab.rehearsal.record import Record, waived
 from sluice.core.policy.policy import Policy
@@ -149,8 +149,8 @@ class Play:
         return broken
 
     def _missing(self, done: Sequence[Release], record: Record) -> list[str]:
-        faults = self.lab.ask("GET", "/lab/faults")
-        shown = fortnight.shown(done, record, self.lab.nodes(), faults)
+        imaged = images_of(self.lab.endpoint, *fortnight.REFUSED_IN)
+        shown = fortnight.shown(done, record, self.lab.nodes(), imaged)
         self.say("\nTo be seen in this fortnight:\n")
         self._lines(table.aligned([(one.what, one.where or "NOT SEEN") for one in shown]))
         return [f"expected {one.what}, found none" for one in shown if not one.where]
