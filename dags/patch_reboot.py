@@ -25,6 +25,7 @@ A scan follows, so that what is reported is what is so. Nothing is installed.
 
 from __future__ import annotations
 
+from sluice.core.dag_names import REBOOT
 from sluice_airflow import params, release, schedules
 
 WINDOWS = schedules.installs()
@@ -34,7 +35,7 @@ if WINDOWS:  # a policy without install windows has nothing to reboot by
         WINDOWS[0],
         "Reboots the nodes for which a patch waits, in waves.",
         __doc__,
-        dag_id=schedules.REBOOT,
+        dag_id=REBOOT,
         schedule=None,
         params=params.of_reboot(WINDOWS),
         tags=["sluice", "reboot"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
-from sluice_airflow.schedules import REBOOT, window_of
+from sluice.core.dag_names import REBOOT, window_of
 
 if TYPE_CHECKING:
     from sluice.core.policy.policy import Policy

@@ -19,29 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import CronTriggerTimetable
 
+from sluice.core.dag_names import NAMED, dag_of
+
 if TYPE_CHECKING:
     from sluice.core.policy.policy import Policy
     from sluice.core.policy.windows import Window
 
 POLICY_CHECK = CronTriggerTimetable("30 0 * * *", timezone="UTC")
 """Drift is known before the night's first windows open."""
-
-NAMED = {
-    "patch_scan": "scan-daily",
-    "patch_install_nonprod": "install-nonprod",
-    "patch_install_prod_linux": "install-prod-linux",
-    "patch_install_prod_windows": "install-prod-windows",
-}
-"""The windows that have a DAG file of their own."""
-REBOOT = "patch_reboot"
-"""The DAG whose runs reboot and install nothing."""
-
-TAKEN = frozenset(
-    f"patch_{name}" for name in ("backup_retention", "halt", "policy", "reboot", "rollback", "scan", "windows")
-)
-"""Ids of DAGs that are no window's own."""
-OTHERWISE = ".window"
-"""The end of a DAG's id whose window has such a name: no name in the policy has a dot."""
 
 FORMAT = 3
 """Of what is kept: raise it when `PolicyPlan` or `WindowPlan` changes."""
@@ -90,18 +75,6 @@ class PolicyPlan:
     approval_hours: float
     """How long an answer to the policy's gate is waited for."""
     margin_minutes: int
-
-
-def dag_of(window: str) -> str:
-    """The id of a window's DAG."""
-    named = {name: dag_id for dag_id, name in NAMED.items()}
-    dag_id = f"patch_{window.replace('-', '_')}"
-    return named.get(window) or (f"{dag_id}{OTHERWISE}" if dag_id in TAKEN else dag_id)
-
-
-def window_of(dag_id: str) -> str:
-    """The window of a DAG by its id: `dag_of`'s inverse, as names in the policy have no underscores."""
-    return NAMED.get(dag_id) or dag_id.removeprefix("patch_").removesuffix(OTHERWISE).replace("_", "-")
 
 
 def find(window: str) -> WindowPlan | None:

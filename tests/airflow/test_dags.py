@@ -147,8 +147,8 @@ def test_installs_begin_paused_and_backfill_nothing(name: str, dag_bag: Any) -> 
 
 
 def test_every_dag_of_windows_starts_by_the_policys_own_schedule(dag_bag: Any) -> None:
+    from sluice.core.dag_names import dag_of
     from sluice.files import DEFAULT, SHIPPED, read_policy
-    from sluice_airflow.schedules import dag_of
 
     windows = read_policy(str(SHIPPED / DEFAULT), {}).policy.windows
     for one in windows:

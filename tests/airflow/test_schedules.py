@@ -106,18 +106,6 @@ def test_what_is_kept_is_whole_and_leaves_nothing_beside_it(home: Path) -> None:
     assert sorted(file.name for file in home.iterdir()) == ["policy.yaml", "sluice-schedules.json"]
 
 
-@pytest.mark.parametrize("window", ["scan-daily", "install-prod-linux", "install-erp", "reboot", "halt", "scan"])
-def test_a_windows_dag_tells_its_window(window: str) -> None:
-    assert schedules.window_of(schedules.dag_of(window)) == window
-
-
-def test_no_window_takes_the_id_of_another_dag() -> None:
-    names = ["scan-daily", "scan", "reboot", "halt", "policy", "windows", "install-nonprod", "erp"]
-    ids = [schedules.dag_of(name) for name in names]
-    assert len(set(ids)) == len(ids)
-    assert not set(ids) & {"patch_reboot", "patch_halt", "patch_policy"}
-
-
 def test_a_run_starts_its_lead_before_the_window(monkeypatch: pytest.MonkeyPatch) -> None:
     table = WindowTimetable("cron(0 3 ? * MON *)", "UTC", 720, 240)
     assert next_run(table, "2025-06-04T00:00:00Z", monkeypatch) == "2025-06-08T15:00:00+00:00"

@@ -14,8 +14,8 @@ from lab.rehearsal.command import main
 from lab.rehearsal.drills import SMALL
 from lab.rehearsal.play import DEMO_POLICY, Plan, moment
 from lab.rehearsal.table import aligned, shortened
+from sluice.core.dag_names import NAMED
 from sluice.core.policy.policy import Policy
-from sluice_airflow.schedules import NAMED, dag_of
 
 FIRST = datetime(2025, 6, 3, tzinfo=UTC)
 
@@ -42,9 +42,11 @@ def test_a_window_with_a_lead_is_due_before_it_opens(demo: Policy) -> None:
     assert monday.run_id == "rehearsal__2025-06-09T03:00"
 
 
-def test_dags_have_the_names_that_the_product_gives_them(demo: Policy) -> None:
-    for one in agenda(demo, FIRST, FIRST + timedelta(weeks=1)):
-        assert one.dag_id == dag_of(one.window)
+def test_each_window_is_released_by_the_dag_that_airflow_has_for_it(demo: Policy) -> None:
+    names = {"scan-daily": "patch_scan", "reboot": "patch_reboot.window", "install-erp": "patch_install_erp"}
+    own = demo.model_copy(update={"windows": tuple(demo.windows[0].model_copy(update={"name": one}) for one in names)})
+    found = agenda(own, FIRST, FIRST + timedelta(days=1))
+    assert {one.window: one.dag_id for one in found} == names
 
 
 def test_it_can_be_limited_to_some_windows(demo: Policy) -> None:

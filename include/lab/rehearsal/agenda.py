@@ -9,12 +9,10 @@ from pathlib import Path
 
 from lab.errors import LabError
 from sluice.core.calendar import is_gated, occurrences
+from sluice.core.dag_names import dag_of
 from sluice.core.errors import SluiceError
 from sluice.core.policy.load import load_policy
 from sluice.core.policy.policy import Policy
-
-DAG_OF_WINDOW = {"scan-daily": "patch_scan"}
-"""Where a DAG is not named after its window."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +28,7 @@ class Planned:
     @property
     def dag_id(self) -> str:
         """The DAG that this window has."""
-        return DAG_OF_WINDOW.get(self.window, f"patch_{self.window.replace('-', '_')}")
+        return dag_of(self.window)
 
     @property
     def run_id(self) -> str:
