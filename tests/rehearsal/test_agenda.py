@@ -10,9 +10,11 @@ import pytest
 
 from lab.errors import LabError
 from lab.rehearsal.agenda import agenda, read_policy
-from lab.rehearsal.command import main
+from lab.rehearsal.airflow_parts import USERS, AirflowParts
+from lab.rehearsal.command import main, options_of, plan_of, welcome
 from lab.rehearsal.drills import SMALL
 from lab.rehearsal.play import DEMO_POLICY, Plan, moment
+from lab.rehearsal.processes import Processes
 from lab.rehearsal.table import aligned, shortened
 from sluice.core.dag_names import NAMED
 from sluice.core.policy.policy import Policy
@@ -74,12 +76,38 @@ def test_only_the_demo_as_shipped_is_held_to_what_the_demo_shows() -> None:
         (["--from", "June"], "expected a day such as 2025-06-03, found 'June'"),
         (["--weeks", "0"], "expected a whole number of weeks from 1 to 52, found '0'"),
         (["--drill", "flood"], "invalid choice: 'flood'"),
+        (["--drill", "halt", "--policy", "my.yaml"], "expected at most --home beside it, found --policy"),
+        (["--drill", "halt", "--fleet", "demo", "--from", "2025-06-03"], "beside it, found --from, --fleet"),
+        (["--drill", "halt", "--weeks", "2", "--seed", "0"], "beside it, found --weeks, --seed"),
+        (["--drill", "halt", "--window", "scan-daily", "--in-process"], "beside it, found --window, --in-process"),
     ],
 )
 def test_what_is_not_understood_is_said(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(arguments, "rehearse")
     assert said in capsys.readouterr().err
+
+
+def test_without_options_it_is_the_demos_fortnight_and_each_option_changes_its_part() -> None:
+    assert planned("--home", "elsewhere") == Plan()
+    changed = planned(
+        "--policy", str(SMALL / "policy.yaml"), "--fleet", "large", "--from", "2025-07-01", "--weeks", "4"
+    )
+    assert changed == Plan(SMALL / "policy.yaml", "large", moment("2025-07-01"), 4)
+    assert planned("--seed", "7", "--window", "a", "--window", "b") == Plan(seed=7, windows=("a", "b"))
+
+
+def planned(*arguments: str) -> Plan:
+    return plan_of(options_of("rehearse", arguments))
+
+
+def test_every_user_of_the_demos_airflow_is_told_with_a_password(tmp_path: Path) -> None:
+    parts = AirflowParts(tmp_path, {}, Processes(tmp_path / "processes"))
+    said = welcome(parts, 12.3)
+    assert parts.address in said
+    assert len(USERS) == 4
+    for name in USERS:
+        assert f"user {name}, password {parts.passwords[name]}\n" in said
 
 
 def test_a_policy_that_is_not_there_is_said_before_anything_starts(

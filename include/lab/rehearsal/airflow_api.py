@@ -108,7 +108,7 @@ class AirflowApi:
         ]
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """What a task handed on, or None; of a mapped task use `xcoms`."""
+        """What a task that is not mapped handed on; None: nothing, or it is mapped."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             answer = self._send("GET", f"{path}?deserialize=true")

@@ -6,15 +6,28 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from lab.errors import LabError
-from lab.rehearsal import fortnight, table
+from lab.rehearsal import table
+from lab.rehearsal.airflow_parts import AirflowParts
 from lab.rehearsal.conductor import Airflow
 from lab.rehearsal.ground import ROOT, prepare
-from lab.rehearsal.play import DEMO_POLICY, Plan, Play, moment
+from lab.rehearsal.play import Plan, Play, moment
 from lab.rehearsal.stage import FOLDER, POLL_AT_MOST, POLL_IN_PROCESS, Stage, held, stage
 
+NOT_OF_DRILLS = {
+    "--from": "first",
+    "--weeks": "weeks",
+    "--policy": "policy",
+    "--fleet": "fleet",
+    "--seed": "seed",
+    "--window": "window",
+    "--in-process": "in_process",
+}
+"""What a drill chooses by itself: the options, and where they are parsed to."""
 DRILLS = ("halt", "bad-patch", "crash-after-open", "airflow-down", "retag")
 
 REHEARSE = """\
@@ -29,7 +42,7 @@ something that was to be seen was not.
 
 def main(arguments: Sequence[str], command: str) -> int:
     """Run `rehearse` or `demo`; 0 all is as it is to be, 1 it is not, 130 interrupted."""
-    options = _parser(command).parse_args(list(arguments))
+    options = options_of(command, arguments)
     try:
         if options.drill:
             from lab.rehearsal.drills import drill
@@ -44,6 +57,19 @@ def main(arguments: Sequence[str], command: str) -> int:
         return 130
 
 
+def options_of(command: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """What was asked for; None: nothing was. Ends the process with 2 where it is not understood."""
+    parser = _parser(command)
+    options = parser.parse_args(list(arguments))
+    given = [flag for flag, name in NOT_OF_DRILLS.items() if getattr(options, name) is not None]
+    if options.drill and given:
+        parser.error(
+            f"argument --drill: expected at most --home beside it, found {', '.join(given)}: a drill has a policy, a"
+            " fleet and days of its own; leave them out"
+        )
+    return options
+
+
 def say(text: str) -> None:
     """A line for whoever looks on, at once."""
     print(text, flush=True)
@@ -53,30 +79,31 @@ def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m lab {command}", description=REHEARSE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--from", dest="first", type=_day, default=fortnight.FIRST_DAY, help="the first day, 2025-06-03"
-    )
-    parser.add_argument("--weeks", type=_weeks, default=fortnight.WEEKS, help="how many weeks, 1 to 52")
-    parser.add_argument("--policy", type=Path, default=DEMO_POLICY, help="a policy file; the demo's without it")
-    parser.add_argument("--fleet", default="demo", help="demo, large, huge or a file")
-    parser.add_argument("--seed", type=int, default=0, help="whole number that every id and draw comes from")
-    parser.add_argument("--window", action="append", default=[], help="only this window; may be repeated")
+    plan = Plan()
+    first = f"the first day, {plan.first:%Y-%m-%d} without it"
+    parser.add_argument("--from", dest="first", type=_day, metavar="DAY", help=first)
+    parser.add_argument("--weeks", type=_weeks, help=f"how many weeks, 1 to 52, {plan.weeks} without it")
+    parser.add_argument("--policy", type=Path, help="a policy file; the demo's without it")
+    parser.add_argument("--fleet", help="demo (without it), large, huge or a file")
+    parser.add_argument("--seed", type=int, help="whole number that every id and draw comes from, 0 without it")
+    parser.add_argument("--window", action="append", help="only this window; may be repeated")
     parser.add_argument("--home", type=Path, default=ROOT / FOLDER, help="where it keeps everything while it runs")
-    parser.set_defaults(drill=None, exit=False, in_process=False)
+    parser.set_defaults(drill=None, exit=False, in_process=None)
     if command == "demo":
         parser.add_argument("--exit", action="store_true", help="end when the last release has, instead of staying")
     else:
-        parser.add_argument("--in-process", action="store_true", help="without Airflow's servers: one location, quick")
+        parser.add_argument(
+            "--in-process", action="store_true", default=None, help="without Airflow's servers: one location, quick"
+        )
         parser.add_argument("--drill", choices=DRILLS, help="let this go wrong on purpose, and look what becomes of it")
     return parser
 
 
-def _day(text: str) -> str:
+def _day(text: str) -> datetime:
     try:
-        moment(text)
+        return moment(text)
     except LabError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    return text
 
 
 def _weeks(text: str) -> int:
@@ -85,16 +112,22 @@ def _weeks(text: str) -> int:
     return int(text)
 
 
+def plan_of(options: argparse.Namespace) -> Plan:
+    """What was asked for, and for the rest the demo's fortnight."""
+    given: dict[str, Any] = {
+        "policy_file": options.policy and options.policy.resolve(),
+        "fleet": options.fleet,
+        "first": options.first,
+        "weeks": options.weeks,
+        "seed": options.seed,
+        "windows": options.window and tuple(options.window),
+    }
+    return Plan(**{name: value for name, value in given.items() if value is not None})
+
+
 def _play(options: argparse.Namespace, *, stays: bool) -> int:
     began = time.monotonic()
-    plan = Plan(
-        policy_file=options.policy.resolve(),
-        fleet=options.fleet,
-        first=moment(options.first),
-        weeks=options.weeks,
-        seed=options.seed,
-        windows=tuple(options.window),
-    )
+    plan = plan_of(options)
     with (
         held(options.home.resolve()) as processes,
         stage(
@@ -117,7 +150,7 @@ def _play(options: argparse.Namespace, *, stays: bool) -> int:
         else:
             airflow = served = made.start_airflow()
             served.prepare({one.dag_id for one in due}, made.alive)
-            _welcome(made, time.monotonic() - began)
+            say(welcome(made.parts, time.monotonic() - began))
         done = play.run(airflow)
         wrong = play.verdict(done)
         table.write_patches(play.record(), [ring.name for ring in made.policy.rings], options.home / "patches.csv")
@@ -131,13 +164,10 @@ def _play(options: argparse.Namespace, *, stays: bool) -> int:
         return 1 if wrong else 0
 
 
-def _welcome(made: Stage, seconds: float) -> None:
-    passwords = made.parts.passwords
-    say(
-        f"Airflow: {made.parts.address}  ({seconds:.0f} s after the start)\n"
-        f"  user admin, password {passwords['admin']}\n"
-        f"  user approver, password {passwords['approver']}; only looking: viewer, {passwords['viewer']}\n"
-    )
+def welcome(parts: AirflowParts, seconds: float) -> str:
+    """Where Airflow is, who may sign in, and how long it took until then."""
+    users = "".join(f"  user {name}, password {password}\n" for name, password in parts.passwords.items())
+    return f"Airflow: {parts.address}  ({seconds:.0f} s after the start)\n{users}"
 
 
 def _stay(made: Stage) -> None:
