@@ -116,6 +116,11 @@ def world(aws_environment: LabHandle, tmp_path: Path) -> Iterator[World]:
         processes.stop()
 
 
+def odd(step: int) -> int:
+    """The step, or the next smaller one, so that neighbours among the chosen points are of both sides of a call."""
+    return step - 1 + step % 2
+
+
 @pytest.mark.shared
 def test_killed_at_a_call_a_run_that_begins_anew_ends_the_same_with_one_install_a_node(world: World) -> None:
     world.begin("clean")
@@ -124,7 +129,9 @@ def test_killed_at_a_call_a_run_that_begins_anew_ends_the_same_with_one_install_
     assert [len(nodes) for _, nodes, _ in expected] == [2]
     killed = 0
     points = [f"{when} {number}" for number in range(1, total + 1) for when in ("before", "after")]
-    for where in share(points, 2 * total // SHARE):
+    chosen = share(points, odd(2 * total // SHARE))
+    assert {where.partition(" ")[0] for where in chosen} == {"before", "after"}
+    for where in chosen:
         name = where.replace(" ", "-")
         world.begin(name)
         if world.run(name, where) is None:
