@@ -48,7 +48,7 @@ with DAG(
     params=PARAMS,
     tags=["sluice", "halt"],
     default_args={"owner": "patching", "priority_weight": 1000},  # before whatever else is queued
-    deadline=deadline(timedelta(minutes=10)),
+    deadline=deadline(timedelta(minutes=10), "ten minutes"),
 ):
     halted = halt.override(retries=2, retry_delay=timedelta(seconds=3))()
     halted >> report()

@@ -88,7 +88,7 @@ with DAG(
     params=PARAMS,
     tags=["sluice", "policy"],
     default_args={"owner": "patching"},
-    deadline=deadline(check_time()),
+    deadline=deadline(check_time(), "approval and margin"),
 ):
     locations = policy.locations()
     plans = policy.plan.override(retries=2, retry_delay=timedelta(minutes=1)).expand(location=locations)

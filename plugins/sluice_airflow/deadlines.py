@@ -15,14 +15,18 @@ Run: {{ dag_run.dag_run_id }}
 Nothing was stopped by this. See the run in Airflow, and the DAG's page there for what to do."""
 
 
-def deadline(within: timedelta) -> DeadlineAlert:
+WINDOW = "window's end and margin"
+"""What the deadline of a window's run is, as Airflow shows it behind `Missed`."""
+
+
+def deadline(within: timedelta, name: str = WINDOW) -> DeadlineAlert:
     """Tell whom the policy's `notify` names when a run is not finished so long after it was queued.
 
-    The clock on the wall counts: it includes the wait for an approval.
+    The clock on the wall counts: it includes the wait for an approval. `name`: what that moment is.
     """
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=within,
         callback=AsyncCallback(PolicyNotifier, kwargs={"subject": SUBJECT, "text": TEXT}),
-        name="finished in time",
+        name=name,
     )

@@ -139,6 +139,12 @@ def test_every_dag_tells_when_it_is_late(dag_bag: Any) -> None:
     assert alert.interval == timedelta(hours=12 + 4 + 1)  # the lead, the window, the policy's margin
 
 
+def test_a_missed_deadline_is_shown_as_what_it_is_the_end_of(dag_bag: Any) -> None:
+    names = {dag_id: dag.deadline[0].name for dag_id, dag in dag_bag.dags.items()}
+    others = {"patch_halt": "ten minutes", "patch_policy": "approval and margin"}
+    assert names == {dag_id: others.get(dag_id, "window's end and margin") for dag_id in dag_bag.dags}
+
+
 @pytest.mark.parametrize("name", INSTALLS)
 def test_installs_begin_paused_and_backfill_nothing(name: str, dag_bag: Any) -> None:
     dag = dag_bag.dags[name]
