@@ -59,10 +59,28 @@ def test_a_gate_without_a_node_to_admit_is_closed_and_not_done() -> None:
     assert decide(replace(OPEN, needing=0, admissible=0)).verdict == "closed"
 
 
-def test_a_decision_from_before_that_was_asked_replays() -> None:
-    kept = decide(OPEN).as_json()
-    del kept["facts"]["needing"]
-    assert replay(kept).verdict == "open"
+@pytest.mark.parametrize("facts", [OPEN, replace(OPEN, behind=0), replace(OPEN, behind_failed=("n1 (a)", "n2 (b)"))])
+def test_a_decision_from_before_these_were_asked_replays(facts: Facts) -> None:
+    decision = decide(facts)
+    kept = decision.as_json()
+    for name in ("needing", "behind_silent", "behind_left_out"):
+        del kept["facts"][name]
+    assert replay(kept).verdict == decision.verdict
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"behind": 0}, "expected nodes of the ring before with these OS products, found none that was ever looked at"),
+        ({}, "20 of 20 nodes of the ring before are healthy (100.0 %)"),
+        (
+            {"behind_failed": ("n1 (a)", "n2 (b)")},
+            "18 of 20 nodes of the ring before are healthy (90.0 %), expected 95 %: n1 (a), n2 (b)",
+        ),
+    ],
+)
+def test_kept_decisions_say_of_the_ring_before_what_deciding_again_says(facts: dict[str, Any], told: str) -> None:
+    assert {rule.name: rule.because for rule in decide(replace(OPEN, **facts)).rules}["ring before"] == told
 
 
 def ask(state: str, name: str = "c") -> tuple[Asking, ...]:
@@ -82,7 +100,10 @@ def ask(state: str, name: str = "c") -> tuple[Asking, ...]:
         ("nodes", "fail", {"admissible": 0}),
         ("ring before", "unknown", {"behind": 0}),
         ("ring before", "unknown", {"behind": None}),
+        ("ring before", "unknown", {"behind": 0, "behind_left_out": ("n1 (stopped)",)}),
         ("ring before", "fail", {"behind_failed": ("n1 (openssl)", "n2 (openssl)")}),
+        ("ring before", "fail", {"behind_silent": ("n1 (never looked at)", "n2 (never looked at)")}),
+        ("ring before", "fail", {"behind_failed": ("n1 (openssl)",), "behind_silent": ("n2 (never looked at)",)}),
         ("evidence", "unknown", {"evidence": ()}),
         ("evidence", "unknown", {"evidence": (Seen("ring nonprod", None),)}),
         ("evidence", "fail", {"evidence": (Seen("ring nonprod", after(8.4)),)}),
@@ -114,6 +135,8 @@ def test_one_rule_that_does_not_pass_closes_it_and_says_why(rule: str, held: str
     [
         {"items": (Covered("x", "soak", after(3), 7),)},
         {"behind_failed": ("n1 (openssl)",)},
+        {"behind_silent": ("n1 (never looked at)",)},
+        {"behind_left_out": ("n1 (stopped)", "n2 (stopped)", "n3 (stopped)")},
         {"evidence": (Seen("ring nonprod", after(8.5)),)},
         {"calendars": ask("OPEN"), "alarms": ask("OK") + ask("INSUFFICIENT_DATA", "d")},
         {"calendars": (Asking("c", "a", "missing"), Asking("c", "b", "OPEN"))},

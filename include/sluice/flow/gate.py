@@ -15,7 +15,6 @@ from sluice.core import ledger
 from sluice.core.calendar import gate_of
 from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.ledger import Sighted
-from sluice.core.os_product import covers
 from sluice.core.policy.gate import Gate
 from sluice.core.policy.slots import groups_of, slots
 from sluice.core.release import gate as core
@@ -23,11 +22,12 @@ from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, S
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.needed import may_lack
 from sluice.core.release.rights import is_ad_hoc, objections
+from sluice.core.release.ring_before import Standing, stand
 from sluice.core.release.terms import Expected, Outcome, Reason
 from sluice.core.release.twins import Passed, passed, without_twin
 from sluice.evidence import tables
 from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
-from sluice.flow.resolve import read_resolved
+from sluice.flow.resolve import last_resolved, read_resolved
 from sluice.flow.run import Run, first_answer, read_record
 
 RECORD = "decision"
@@ -201,8 +201,9 @@ def _facts(run: Run, ready: Sequence[str]) -> Facts:
     reachable = [one for one in expected if one.reason is None]
     broken = _broken(run, now)
     kept_out = _kept_out(run, made, reachable, passed(sightings, now, broken), now)
-    behind, failed = _behind(run, made, sightings, now, broken)
     oldest = timedelta(hours=known.evidence_hours)
+    before = _behind(run, made, sightings, now, broken)
+    standing = stand(before, _taken_from(run, made), now - oldest)
     return Facts(
         release=run.release.id,
         window=run.window.name,
@@ -212,9 +213,11 @@ def _facts(run: Run, ready: Sequence[str]) -> Facts:
         items=tuple(_covered(made)),
         recalled=tuple(str(one) for one in made.recalled(recalls_of(run, ready))),
         not_found=tuple(word for word in made.not_found if word in run.asked.expedite),
-        behind=len(behind),
-        behind_failed=failed,
-        evidence=_evidence(run, sightings, reachable),
+        behind=standing.nodes,
+        behind_failed=standing.failed,
+        behind_silent=standing.silent,
+        behind_left_out=standing.left_out,
+        evidence=(*standing.evidence, *_evidence(sightings, reachable)),
         calendars=tuple(asked_calendars),
         alarms=tuple(asked_alarms),
         freeze=_freeze(run, known, run.release.occurrence),
@@ -273,17 +276,40 @@ def _products(run: Run, reachable: Sequence[Expected], kept_out: Container[str] 
     return {one.node: product_of.get(one.slot or "", "") for one in reachable if one.node not in kept_out}
 
 
+def _taken_from(run: Run, made: Manifest) -> tuple[tuple[str, str], ...]:
+    """The rings before with the OS products, as the policy lists them, that the release takes patches from."""
+    names = [ring.name for ring in run.policy.rings]
+    found = [
+        (names[names.index(slot.group.ring) - 1], slot.product)
+        for slot in slots(run.policy, run.window)
+        if slot.group and slot.product and made.of(slot.product) and names.index(slot.group.ring)
+    ]
+    return tuple(dict.fromkeys(found))
+
+
 def _behind(
     run: Run, made: Manifest, sightings: Sequence[Sighted], now: datetime, broken: Mapping[str, str]
-) -> tuple[list[str], tuple[str, ...]]:
-    """The nodes of the rings before with the release's products, and those on which something failed."""
-    rings = _rings_before(run)
-    wanted = [product for product in made.products if made.of(product)]
-    rows = [row for row in sightings if row.ring in rings and any(covers(one, row.product) for one in wanted)]
-    nodes = sorted({row.node for row in rows})
-    failures = {node: why for node, why in broken.items() if node in nodes}
+) -> tuple[Standing, ...]:
+    """The nodes of the rings before as they were last resolved, with what was last read of them."""
+    rings = {ring for ring, _ in _taken_from(run, made)}
+    ring_of = {group.name: group.ring for group in run.policy.patch_groups if group.ring in rings}
+    expected = last_resolved(run, tuple(ring_of), now)
+    rows = [row for row in sightings if row.ring in rings and row.node in expected]
+    failures = {node: why for node, why in broken.items() if node in expected}
     failures |= {node: ", ".join(failed[:3]) for node, failed in ledger.failing(rows, now).items()}
-    return nodes, tuple(f"{node} ({failures[node]})" for node in sorted(failures))
+    looks = _last_looks(sightings)
+    return tuple(
+        Standing(
+            node=node,
+            ring=ring_of[one["group"]],
+            # Systems Manager does not say what a stopped node runs: that is what it last showed.
+            product=one["product"] or (looks[node].product if node in looks else None),
+            reason=one["reason"],
+            looked=looks[node].until if node in looks else None,
+            failed=failures.get(node, ""),
+        )
+        for node, one in expected.items()
+    )
 
 
 def _broken(run: Run, now: datetime) -> dict[str, str]:
@@ -301,25 +327,23 @@ def _broken(run: Run, now: datetime) -> dict[str, str]:
     return {node: one["line"] or "its installation failed" for node, one in last.items() if one["result"] == "failed"}
 
 
-def _rings_before(run: Run) -> dict[str, str]:
-    """The rings that this window's rings take patches from."""
-    names = [ring.name for ring in run.policy.rings]
-    own = {group.ring for group in groups_of(run.policy, run.window)}
-    return {names[names.index(name) - 1]: name for name in names if name in own and names.index(name)}
-
-
-def _evidence(run: Run, sightings: Sequence[Sighted], reachable: Sequence[Expected]) -> tuple[Seen, ...]:
-    """When each ring before, and each location's part of the release, was looked at last."""
-    last_of_ring: dict[str | None, datetime] = {}
-    last_of_node: dict[str, datetime] = {}
-    for row in sightings:
-        last_of_ring[row.ring] = max(row.until, last_of_ring.get(row.ring, row.until))
-        last_of_node[row.node] = max(row.until, last_of_node.get(row.node, row.until))
-    found = [Seen(f"ring {ring}", last_of_ring.get(ring)) for ring in _rings_before(run)]
+def _evidence(sightings: Sequence[Sighted], reachable: Sequence[Expected]) -> tuple[Seen, ...]:
+    """When each location's part of the release was looked at last."""
+    looks = _last_looks(sightings)
+    found = []
     for location in sorted({one.location for one in reachable}):
-        looks = [last_of_node[one.node] for one in reachable if one.location == location and one.node in last_of_node]
-        found.append(Seen(location, max(looks, default=None)))
+        own = [looks[one.node].until for one in reachable if one.location == location and one.node in looks]
+        found.append(Seen(location, max(own, default=None)))
     return tuple(found)
+
+
+def _last_looks(sightings: Sequence[Sighted]) -> dict[str, Sighted]:
+    """Of each node a row of the last look at it."""
+    found: dict[str, Sighted] = {}
+    for row in sightings:
+        if row.node not in found or row.until > found[row.node].until:
+            found[row.node] = row
+    return found
 
 
 def _calendars(connection: Connection, known: Gate, at: datetime) -> tuple[Asking, ...]:

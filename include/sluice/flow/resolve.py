@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sluice.aws import nodes, operations, patch_groups
 from sluice.aws.session import Connection
 from sluice.core.errors import LostError, ReleaseError
+from sluice.core.policy.slots import groups_of
 from sluice.core.release import resolve as core
-from sluice.core.release.terms import Expected
+from sluice.core.release.terms import Asked, Expected, Release
 from sluice.evidence import tables
-from sluice.flow.run import Run
+from sluice.flow.run import Run, read_record
 
 STEP = "resolved"
 
@@ -71,6 +72,51 @@ def _once(run: Run, connection: Connection, found: Sequence[Expected]) -> tuple[
     except LostError:
         return read_resolved(run, connection)
     return tuple(found)
+
+
+def last_resolved(run: Run, groups: Sequence[str], now: datetime) -> dict[str, dict[str, Any]]:
+    """The nodes of patch groups as they were last resolved: rows of the table `nodes` (node, group, product, reason).
+
+    In each of the policy's locations by the newest release or scan that resolved the whole of a group, of those begun
+    by `now` (UTC) and at most as long ago as a patch may wait: a node that it did not find is gone. One that was asked
+    for some nodes only says nothing of the others.
+    """
+    covering = {one.name: {group.name for group in groups_of(run.policy, one)} for one in run.policy.windows}
+    reached = {group for own in covering.values() for group in own}
+    open_ = {(place, group) for place in run.policy.locations for group in groups if group in reached}
+    found: dict[str, dict[str, Any]] = {}
+    day = now.date() + timedelta(days=1)  # a release lies under its occurrence's day, and begins a lead before
+    last = (now - timedelta(days=max(ring.max_wait_days for ring in run.policy.rings))).date()
+    while open_ and day >= last:
+        for release, asked, rows in _resolved_on(run, day, now):
+            whole = covering.get(tables.window_of(release), set()).intersection(asked.patch_groups or groups)
+            there = {row["location"] for row in rows} | _looked_through(run, release)
+            for place, group in [one for one in open_ if one[1] in whole and any(map(one[0].is_at, there))]:
+                open_.discard((place, group))
+                own = [row for row in rows if row["group"] == group and place.is_at(row["location"])]
+                for row in own:
+                    found.setdefault(row["node"], row)
+        day -= timedelta(days=1)
+    return found
+
+
+def _resolved_on(run: Run, day: date, now: datetime) -> list[tuple[str, Asked, list[dict[str, Any]]]]:
+    """The releases of a day that resolved whole groups, the newest first: id, what was asked, nodes."""
+    found = []
+    columns = ("location", "node", "group", "product", "reason")
+    for release, frame in tables.by_release(run.store, "nodes", day, day, columns=columns):
+        begun = read_record(run.store, release, "begun")
+        if begun is None:
+            continue
+        asked, at = Asked.of_json(begun["asked"]), Release.of_json(begun["release"]).begun
+        if at <= now and not asked.nodes and asked.retry_of is None:
+            found.append((at, release, asked, frame.to_dicts()))
+    return [(release, asked, rows) for _, release, asked, rows in sorted(found, key=lambda one: one[:2], reverse=True)]
+
+
+def _looked_through(run: Run, release: str) -> set[str]:
+    """The locations that a release resolved, also those in which it found no node."""
+    return set((read_record(run.store, release, "preflight") or {}).get("others", {}))
 
 
 def found_now(run: Run, connection: Connection) -> tuple[Expected, ...]:

@@ -33,6 +33,11 @@ class Location(Part):
         """`111111111111/eu-west-3`."""
         return f"{self.account}/{self.region}"
 
+    def is_at(self, key: str) -> bool:
+        """Whether a location's key, with the caller's account and Region in it or in words, may be this one's."""
+        account, _, region = key.partition("/")
+        return self.account in (account, CALLER) and self.region in (region, CALLER)
+
 
 RoleName = Annotated[str, Matching(r"[a-zA-Z0-9_+=,.@-]{1,64}", "the name of an IAM role, without its path")]
 ServiceRoleName = Annotated[

@@ -88,9 +88,13 @@ class Facts:
     not_found: tuple[str, ...] = ()
     """What an expedite names and no node shows."""
     behind: int | None = None
-    """Nodes of the rings before with the release's OS products; None: not known."""
+    """Nodes of the rings before with the release's OS products that count; None: not known."""
     behind_failed: tuple[str, ...] = ()
     """Those on which something failed, and what."""
+    behind_silent: tuple[str, ...] = ()
+    """The others that were not looked at lately, and since when."""
+    behind_left_out: tuple[str, ...] = ()
+    """Nodes that do not count, and why: they are stopped, or meant not to be reached."""
     evidence: tuple[Seen, ...] = ()
     calendars: tuple[Asking, ...] = ()
     alarms: tuple[Asking, ...] = ()
@@ -277,14 +281,17 @@ def _recalls(facts: Facts) -> Found:
 
 
 def _behind(facts: Facts) -> Found:
+    left_out = f"; left out: {_some(facts.behind_left_out)}" if facts.behind_left_out else ""
     if not facts.behind:
-        return "unknown", "expected nodes of the ring before with these OS products, found none that was ever looked at"
-    good = facts.behind - len(facts.behind_failed)
+        none = "expected nodes of the ring before with these OS products, found none that was ever looked at"
+        return "unknown", f"{none}{left_out}"
+    ill = (*facts.behind_failed, *facts.behind_silent)
+    good = facts.behind - len(ill)
     share = 100 * good / facts.behind
     text = f"{good} of {facts.behind} nodes of the ring before are healthy ({share:.1f} %)"
     if share < facts.limits.success_percent:
-        return "fail", f"{text}, expected {facts.limits.success_percent:g} %: {_some(facts.behind_failed)}"
-    return "pass", text
+        return "fail", f"{text}, expected {facts.limits.success_percent:g} %: {_some(ill)}{left_out}"
+    return "pass", f"{text}{left_out}"
 
 
 def _evidence(facts: Facts) -> Found:
