@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core.release.outcome import Facts, Opening, bad, judge
+from sluice.core.release.outcome import Facts, Opening, approves, bad, judge
 from sluice.core.release.terms import Outcome
 
 DONE = Opening("done", execution="e")
@@ -17,6 +17,20 @@ DONE = Opening("done", execution="e")
 def facts(**more: Any) -> Facts:
     whole = {"budget": 5.0, "expected": 100, "admitted": 100, "succeeded": 100, "openings": (DONE,)}
     return Facts(**{**whole, **more})
+
+
+@pytest.mark.parametrize("answer", ["Approve", "approve", "APPROVE"])
+def test_an_approval_counts_whatever_its_case(answer: str) -> None:
+    assert approves(answer)
+    release = facts(
+        gated=True, verdict="open", needs_approval=True, answer=answer, by="ops", admitted=None, openings=()
+    )
+    assert "rejected" not in judge(release).line
+
+
+@pytest.mark.parametrize("answer", [None, "", "Reject", "Approve all"])
+def test_nothing_else_is_one(answer: str | None) -> None:
+    assert not approves(answer)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sluice.core.release import gate as core
 from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, Seen
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.needed import may_lack
+from sluice.core.release.outcome import approves
 from sluice.core.release.rights import is_ad_hoc, objections
 from sluice.core.release.ring_before import Standing, stand
 from sluice.core.release.terms import Expected, Outcome, Reason
@@ -32,8 +33,6 @@ from sluice.flow.run import Run, first_answer, read_record
 
 RECORD = "decision"
 APPROVAL = "approval"
-APPROVE = "approve"
-"""The answer that lets a release go on: the standard provider's word, whatever its case."""
 
 RUNNING = (None, Reason.AGENT_LOST)
 """Reasons of nodes that run, so that their agent should be online; None: it is."""
@@ -63,7 +62,7 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
 
     Raises ReleaseError where the one who asked for the run approves it.
     """
-    if _approves(option) and (by is None or by == run.asked.by):
+    if approves(option) and (by is None or by == run.asked.by):
         raise ReleaseError(
             f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
             " opens"
@@ -124,13 +123,9 @@ def _undecided(run: Run) -> str | None:
 def _unapproved(run: Run) -> str | None:
     """Who has not approved it."""
     answer: Mapping[str, Any] = run.recorded(APPROVAL) or {}
-    if _approves(answer.get("option")):
+    if approves(answer.get("option")):
         return None
     return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
-
-
-def _approves(option: str | None) -> bool:
-    return (option or "").casefold() == APPROVE
 
 
 def _changed(run: Run, connection: Connection, bucket: str) -> str | None:

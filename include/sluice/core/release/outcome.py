@@ -15,9 +15,6 @@ from dataclasses import dataclass, field, replace
 
 from sluice.core.release.terms import Outcome, Plain, Reason
 
-APPROVE = "Approve"
-"""The answer that lets a release go on."""
-
 OPENED = ("done", "failed", "waiting")
 """Where an execution stands that was opened, or that nobody knows of."""
 
@@ -102,6 +99,11 @@ class Verdict(Plain):
     line: str
 
 
+def approves(answer: str | None) -> bool:
+    """Whether a person's answer lets a release go on: the standard provider's word, whatever its case."""
+    return (answer or "").casefold() == "approve"
+
+
 def judge(facts: Facts) -> Verdict:
     """The outcome; its line says too what waits for too long, so that nothing starves in silence."""
     asked = (_halted, _held, _nothing, _unfinished, _never_opened, _released)
@@ -126,7 +128,7 @@ def _held(facts: Facts) -> Verdict | None:
     if facts.verdict == "closed":
         return Verdict(Outcome.HELD.value, ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
     asked = facts.needs_approval and (facts.verdict == "open" or not facts.gated)
-    if asked and facts.answer != APPROVE and facts.admitted is None:
+    if asked and not approves(facts.answer) and facts.admitted is None:
         said = f"rejected by {facts.by}" if facts.by else "nobody approved it in time"
         return Verdict(Outcome.HELD.value, ok=True, line=said)
     return None
