@@ -226,5 +226,5 @@ class Agreed(Part):
 class Rights(Part):
     """Who may run and reboot nodes by hand."""
 
-    run: Values = Field(default=(), description="Users or roles of Airflow; none: everybody who may trigger the DAG.")
-    reboot: Values = Field(default=(), description="Users or roles of Airflow; none: who may run.")
+    run: Values = Field(default=(), description="Users of Airflow; none: everybody who may trigger the DAG.")
+    reboot: Values = Field(default=(), description="Users of Airflow; none: who may run.")
