@@ -45,6 +45,7 @@ def of_reboot(plans: Sequence[WindowPlan]) -> Params:
             title="Reboot",
             description="if_needed: each node asks its OS, and reboots where a patch waits for it. always: every node.",
         ),
+        **_ticket([plan.ticket for plan in plans if plan.gated and plan.ticket]),
         **_where(locations, groups),
         **_common(),
     }
@@ -88,11 +89,21 @@ def _install(plan: WindowPlan) -> Params:
             description="Everything up to the approval; no window is opened and no image is made.",
         ),
     }
-    if plan.ticket:
-        form["change_ticket"] = _text(
-            "Change ticket", f"The policy asks for one that matches {plan.ticket}.", f"^(?:{plan.ticket})$"
+    return form | _ticket([plan.ticket] if plan.ticket else [])
+
+
+def _ticket(patterns: Sequence[str]) -> Params:
+    """A change ticket that matches one of these; no question where there are none."""
+    if not patterns:
+        return {}
+    different = dict.fromkeys(patterns)
+    return {
+        "change_ticket": _text(
+            "Change ticket",
+            f"The policy asks for one that matches {' or '.join(different)}.",
+            f"^(?:{'|'.join(f'(?:{one})' for one in different)})$",
         )
-    return form
+    }
 
 
 def _gated() -> Params:

@@ -213,6 +213,20 @@ def test_a_policy_without_windows_has_no_dags_for_them_and_breaks_no_file(dags_o
     assert set(dags_of(windows=[])) == {"patch_policy", "patch_halt"}
 
 
+def test_reboots_are_asked_for_the_ticket_of_any_window_of_production(dags_of: Callable[..., Any]) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    assert "change_ticket" not in dags_of()["patch_reboot"].params
+    own = window("payroll-prod", patch_groups="prod-linux", gate={"change_ticket": "INC[0-9]+"})
+    gate = {"approval": "never", "change_ticket": "CHG[0-9]{7}"}
+    asked = dags_of(windows=[*SMALL["windows"], own], gate=gate)["patch_reboot"].params.get_param("change_ticket")
+    for ticket in ("CHG0012345", "INC7"):
+        assert asked.resolve(ticket) == ticket
+    for ticket in ("CHG1", "INC", "xINC7", "INC7x"):
+        with pytest.raises(ParamValidationError):
+            asked.resolve(ticket)
+
+
 def test_the_form_has_what_the_window_allows_and_checks_it(dags_of: Callable[..., Any]) -> None:
     from airflow.sdk.exceptions import ParamValidationError
 
@@ -240,7 +254,11 @@ def test_the_form_has_what_the_window_allows_and_checks_it(dags_of: Callable[...
     for name, value in bad.items():
         with pytest.raises(ParamValidationError):
             prod.get_param(name).resolve(value)
-    for params in (prod, nonprod, scan, dags["patch_reboot"].params):
+    reboot = dags["patch_reboot"].params
+    assert reboot.get_param("change_ticket").resolve("CHG0012345") == "CHG0012345"
+    with pytest.raises(ParamValidationError):
+        reboot.get_param("change_ticket").resolve("CHG1")
+    for params in (prod, nonprod, scan, reboot):
         for name in params:
             param = params.get_param(name)
             assert param.schema["title"], name

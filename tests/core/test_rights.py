@@ -16,8 +16,10 @@ from sluice.core.release.terms import Asked
 NOON = datetime(2025, 6, 2, 12, tzinfo=UTC)
 
 
-def policy(people: dict[str, Any] | None = None, zone: str = "UTC", group: dict[str, Any] | None = None) -> Policy:
-    plain = json.loads(soak_policy().model_dump_json(by_alias=True, exclude_unset=True))
+def policy(
+    people: dict[str, Any] | None = None, zone: str = "UTC", group: dict[str, Any] | None = None, **changes: Any
+) -> Policy:
+    plain = json.loads(soak_policy(**changes).model_dump_json(by_alias=True, exclude_unset=True))
     plain["windows"][0] |= {"people": people or {}, "time_zone": zone}
     if group:
         plain["patch_groups"][2]["people"] = group
@@ -51,6 +53,36 @@ def test_rebooting_has_rights_of_its_own() -> None:
     assert said(found, reboot="never") == ()
     assert said(found, reboot="if_needed") == ("ann may not reboot prod-linux: bob may",)
     assert said(found, by="bob", reboot="always") == ()
+
+
+def test_reboots_alone_need_no_right_to_run() -> None:
+    found = policy({"run": "ann", "reboot": "bob"})
+    assert said(found, by="bob", only_reboots=True, reboot="if_needed") == ()
+    assert said(found, only_reboots=True, reboot="if_needed") == ("ann may not reboot prod-linux: bob may",)
+    assert said(found, only_reboots=True) == ("ann may not reboot prod-linux: bob may",)
+
+
+def test_without_a_right_of_its_own_who_may_run_may_reboot() -> None:
+    found = policy({"run": "bob"})
+    assert said(found, by="bob", only_reboots=True) == ()
+    assert said(found, only_reboots=True) == ("ann may not reboot prod-linux: bob may",)
+
+
+@pytest.mark.parametrize("ticket", [None, "", "CHG12; rm", "INC12"])
+def test_reboots_of_production_need_the_change_ticket_that_the_policy_asks_for(ticket: str | None) -> None:
+    found = policy(gate={"approval": "never", "change_ticket": r"CHG\d+"})
+    assert said(found, only_reboots=True, change_ticket="CHG12") == ()
+    assert said(found, only_reboots=True, change_ticket=ticket) == (
+        rf"expected a change ticket that matches CHG\d+, found {ticket or 'none'}",
+    )
+
+
+def test_no_change_ticket_is_asked_for_what_the_gate_asks_or_for_non_production() -> None:
+    gate = {"approval": "never", "change_ticket": r"CHG\d+"}
+    assert said(policy(gate=gate)) == ()
+    nonprod = policy(gate=gate)
+    window = nonprod.windows[0].model_copy(update={"patch_groups": ("nonprod-linux",)})
+    assert objections(nonprod, window, Asked(by="ann", only_reboots=True), NOON) == ()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from lab.testing import LabHandle
 from lab.world import AgentState, Node, NodeFaults
 from sluice.core.policy.policy import Policy
 from sluice.core.release.gate import replay
-from sluice.flow.gate import allowed_now, gate, not_admissible
+from sluice.evidence.store import open_store
+from sluice.flow.gate import allowed_now, gate, not_admissible, record_approval
 from sluice.flow.manifest import manifest
 from sluice.flow.run import Run
 
@@ -212,3 +214,45 @@ def test_who_may_not_ask_and_who_names_no_ticket_closes_it(lab: LabHandle, appli
     }
     assert list(decided(lab, policy, 4, by="bob")[1]) == ["ticket"]
     assert decided(lab, policy, 5, by="bob", change_ticket="CHG12")[1] == {}
+
+
+def test_reboots_of_production_open_only_with_the_change_ticket(lab: LabHandle, applied: Callable[..., Policy]) -> None:
+    policy = applied(gate={"approval": "never", "change_ticket": r"CHG\d+"})
+    lab.advance_to(at(30))
+    without = prod_run(lab, policy, by="ann", only_reboots=True)
+    ticketed = prod_run(lab, policy, hour=4, by="ann", only_reboots=True, change_ticket="CHG12")
+    for run in (without, ticketed):
+        record_approval(run, "Approve", "bob")
+    with without.connect(HERE) as connection:
+        assert allowed_now(without, connection) == r"expected a change ticket that matches CHG\d+, found none"
+        assert allowed_now(ticketed, connection) is None
+
+
+def test_a_person_approves_the_first_releases_that_patched_something_and_then_the_gate_alone(
+    lab: LabHandle, applied: Callable[..., Policy]
+) -> None:
+    policy = applied(gate={"approval": {"needed": "first", "first": 2}})
+    soaked(lab, policy)
+
+    def before(release: str, **outcome: Any) -> None:
+        kept = {"operation": "install", "outcome": "released", "retry_of": None, **outcome}
+        key = f"releases/install-prod-linux-{release}/outcome.json"
+        open_store(policy, None).put(key, json.dumps(kept).encode())
+
+    def counted(hour: int) -> tuple[int, bool]:
+        run, rules = decided(lab, policy, hour)
+        assert rules == {}
+        run.record("outcome", {"operation": "install", "outcome": "held", "retry_of": None})
+        decision = run.recorded("decision")
+        return decision["facts"]["released"], decision["needs_approval"]
+
+    before("eu-20250601T0300-00000000")
+    before("20250602T0300-00000000", outcome="held")
+    before("20250602T0300-00000001", outcome="nothing")
+    before("20250602T0300-00000002", operation="reboot")
+    before("20250602T0300-00000003", retry_of="install-prod-linux-20250602T0300-00000004")
+    assert counted(3) == (0, True)
+    before("20250609T0300-00000000", outcome="partial")
+    assert counted(4) == (1, True)
+    before("20250616T0300-00000000")
+    assert counted(5) == (2, False)

@@ -6,7 +6,6 @@ the facts that it was made of: `replay` comes to the same verdict from them, wit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any, Literal
 
 from sluice.core import soak
 from sluice.core.errors import ReleaseError
+from sluice.core.release.rights import ticket_objection
 from sluice.core.release.terms import Plain
 
 Verdict = Literal["open", "closed", "nothing"]
@@ -346,9 +346,8 @@ def _ticket(facts: Facts) -> Found:
     pattern = facts.limits.change_ticket
     if pattern is None:
         return "pass", "the policy asks for no ticket"
-    if facts.ticket and re.fullmatch(pattern, facts.ticket):
-        return "pass", facts.ticket
-    return "fail", f"expected a change ticket that matches {pattern}, found {facts.ticket or 'none'}"
+    wrong = ticket_objection(pattern, facts.ticket)
+    return ("fail", wrong) if wrong else ("pass", facts.ticket or "")
 
 
 def _others(facts: Facts) -> Found:

@@ -1,10 +1,12 @@
-"""What people may ask of a window by hand: when, who, and on which patch groups."""
+"""What people may ask of a window by hand: when, who, on which patch groups, and with which change ticket."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from sluice.core.calendar import gate_of, is_gated
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
 from sluice.core.policy.windows import Hours, Window
@@ -26,6 +28,13 @@ def objections(policy: Policy, window: Window, asked: Asked, begun: datetime) ->
     return tuple(_objections(policy, window, asked, begun)) if is_ad_hoc(asked) else ()
 
 
+def ticket_objection(pattern: str | None, ticket: str | None) -> str | None:
+    """What is wrong with a change ticket; None: it matches the policy's pattern, or the policy asks for none."""
+    if pattern is None or (ticket and re.fullmatch(pattern, ticket)):
+        return None
+    return f"expected a change ticket that matches {pattern}, found {ticket or 'none'}"
+
+
 def _objections(policy: Policy, window: Window, asked: Asked, begun: datetime) -> Iterator[str]:
     local = begun.astimezone(window.zone)
     hours = window.people.hours
@@ -39,11 +48,17 @@ def _objections(policy: Policy, window: Window, asked: Asked, begun: datetime) -
         if asked.patch_groups and group.name not in asked.patch_groups:
             continue
         rights = group.people or window.people
-        if rights.run and asked.by not in rights.run:
+        if not asked.only_reboots and rights.run and asked.by not in rights.run:
             yield f"{asked.by} may not run {group.name}: {', '.join(rights.run)} may"
         may_reboot = rights.reboot or rights.run
-        if asked.reboot in ("if_needed", "always") and may_reboot and asked.by not in may_reboot:
+        reboots = asked.only_reboots or asked.reboot in ("if_needed", "always")
+        if reboots and may_reboot and asked.by not in may_reboot:
             yield f"{asked.by} may not reboot {group.name}: {', '.join(may_reboot)} may"
+    # An install of production has a gate, whose rule it is.
+    if asked.only_reboots and is_gated(policy, window):
+        wrong = ticket_objection(gate_of(policy, window).change_ticket, asked.change_ticket)
+        if wrong:
+            yield wrong
 
 
 def within(hours: Hours, local: datetime) -> bool:
