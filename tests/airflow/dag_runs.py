@@ -6,9 +6,10 @@ import _thread
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ DAGS = Path(__file__).resolve().parents[2] / "dags"
 
 REQUESTER = "dag_test"
 """As whom `dag.test()` triggers."""
+
+NOBODY = "nobody answers"
+"""The answer of nobody: the time for it is over."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Run:
     """What the approval said."""
     note: str | None
     """What Airflow shows beside the run."""
+    left: timedelta | None
+    """For how long an answer was waited for, when it was looked for."""
 
 
 def read_dags() -> Any:
@@ -49,8 +55,12 @@ def run_dag(
     answer: str = "",
     by: str = "alice",
     meanwhile: Callable[[], None] = lambda: None,
+    scheduled: datetime | None = None,
 ) -> Run:
-    """Run it to its end. With an `answer` (Approve, Reject), `by` gives it when asked, after `meanwhile`."""
+    """Run it to its end. With an `answer` (Approve, Reject, NOBODY), `by` gives it when asked, after `meanwhile`.
+
+    With `scheduled` it is the schedule's run of that time, which nobody asked for.
+    """
     person = _Person(dag.dag_id, answer, by, meanwhile)
     dag.deadline = None  # dag.test() crashes with one (apache/airflow#73428)
     # A job in the background ignores it, and whoever answers could not tell that they failed.
@@ -58,7 +68,7 @@ def run_dag(
     if answer:
         person.start()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _by_calendar(scheduled):
             # Airflow's own, of a DAG with several versions: here a version with each policy's deadline.
             warnings.filterwarnings("ignore", "Multiple rows returned with uselist=False")
             run = dag.test(run_conf=dict(conf), logical_date=None)
@@ -74,7 +84,43 @@ def run_dag(
     states: dict[str, list[str]] = {}
     for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
         states.setdefault(one.task_id, []).append(str(one.state))
-    return Run(str(run.state.value), states, _report(run), person.asked, _note(run))
+    return Run(str(run.state.value), states, _report(run), person.asked, _note(run), person.left)
+
+
+@contextmanager
+def _by_calendar(run_after: datetime | None) -> Iterator[None]:
+    """Let `dag.test()` make the run that the scheduler would make then; None: as it does, one by hand."""
+    if run_after is None:
+        yield
+        return
+    from airflow.models import dagrun
+    from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+    def create(*, dag: Any, session: Any, **settings: Any) -> Any:
+        given = {
+            **settings,
+            "run_id": dagrun.DagRun.generate_run_id(
+                run_type=DagRunType.SCHEDULED, logical_date=run_after, run_after=run_after
+            ),
+            "logical_date": run_after,
+            "data_interval": (run_after, run_after),
+            "run_after": run_after,
+            "run_type": DagRunType.SCHEDULED,
+            "triggered_by": DagRunTriggeredByType.TIMETABLE,
+            "triggering_user_name": None,
+        }
+        # The tests share a database, and a schedule's time is taken once.
+        for old in session.query(dagrun.DagRun).filter_by(dag_id=dag.dag_id, logical_date=run_after):
+            session.delete(old)
+        session.commit()
+        return dag.create_dagrun(**given, state="running", session=session)
+
+    made = dagrun.get_or_create_dagrun
+    dagrun.get_or_create_dagrun = create
+    try:
+        yield
+    finally:
+        dagrun.get_or_create_dagrun = made
 
 
 def _report(run: Any) -> Mapping[str, Any]:
@@ -110,6 +156,7 @@ class _Person(threading.Thread):
         super().__init__(name="person", daemon=True)
         self.done = threading.Event()
         self.asked: str | None = None
+        self.left: timedelta | None = None
         self.error: Exception | None = None
         self._dag_id, self._answer, self._user, self._meanwhile = dag_id, answer, name, meanwhile
         self._waited = False
@@ -136,8 +183,23 @@ class _Person(threading.Thread):
             if not self._waited:
                 self._meanwhile()
                 self._waited = True
-            asked = self._respond(session, waiting)
+            from airflow.sdk import timezone
+
+            self.left = waiting.trigger_timeout - timezone.utcnow()
+            asked = self._expire(session, waiting) if self._answer == NOBODY else self._respond(session, waiting)
         self.asked = asked
+
+    @staticmethod
+    def _expire(session: Any, waiting: Any) -> str:
+        """The time is over: what the scheduler does every few seconds finds it so."""
+        from airflow.jobs.job import Job
+        from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+        from airflow.models.hitl import HITLDetail
+
+        waiting.trigger_timeout -= timedelta(days=8)
+        session.flush()
+        SchedulerJobRunner(Job()).check_awaiting_input_timeouts(session=session)
+        return str(session.get(HITLDetail, waiting.id).body)
 
     def _respond(self, session: Any, waiting: Any) -> str:
         # Imported when asked: dag.test() imports the API too, and pydantic's models cannot be built by two threads.

@@ -1,0 +1,175 @@
+"""Who is asked before production, by whom a run counts as asked for, and until when an answer counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from dag_runs import NOBODY, REQUESTER
+from drive import Drive
+from flow_world import NONPROD, PROD, SCAN, SMALL, at, run_of, small
+from release_world import FIRST, SECOND, World
+from test_releases import at_rest, done, executions, lab_fleet, prod, soaked, world
+
+from sluice.core.policy.policy import Policy
+from sluice.core.release.terms import Asked, Release
+from sluice.flow.run import Run
+from sluice.flow.verify import verify
+from sluice_airflow.approval import BACKUPS_TAKE, objection_to, time_to_answer
+from sluice_airflow.runs import UNKNOWN, asked_of, planned
+
+__all__ = ["lab_fleet", "world"]
+
+ALICE = {"id": "7", "name": "alice"}
+UNTOUCHED = {FIRST: [], SECOND: []}
+
+
+def dag_run(kind: str, by: str | None = None, dag_id: str = "patch_install_prod_linux") -> SimpleNamespace:
+    return SimpleNamespace(run_type=kind, triggering_user_name=by, dag_id=dag_id, run_after=at(16, 1))
+
+
+def test_a_scheduled_run_is_for_the_window_a_lead_after_its_own_start_and_nobody_asked_for_it(tmp_path: Path) -> None:
+    policy, scheduled = small(tmp_path), dag_run("scheduled", by="somebody")
+    assert planned(policy, PROD, scheduled) == at(16, 3)
+    assert planned(policy, SCAN, scheduled) == at(16, 1)
+    assert planned(policy, "gone", scheduled) is None
+    assert asked_of({}, scheduled) == Asked()
+
+
+def test_a_run_by_hand_is_for_when_it_was_asked_for_and_by_whom(tmp_path: Path) -> None:
+    by_hand = dag_run("manual", by="ann")
+    assert planned(small(tmp_path), PROD, by_hand) is None
+    assert asked_of({"occurrence": "2025-06-16T05:00:00+02:00"}, by_hand) == Asked(by="ann", occurrence=at(16, 3))
+
+
+@pytest.mark.parametrize("kind", ["manual", "backfill", "asset_triggered"])
+def test_whatever_the_schedule_did_not_make_counts_as_asked_for_also_where_nobody_is_named(kind: str) -> None:
+    assert asked_of({}, dag_run(kind)).by == UNKNOWN
+
+
+def test_anybody_may_approve_what_the_calendar_asked_for_unless_the_policy_names_others() -> None:
+    assert objection_to(ALICE, None, scheduled=True) is None
+    assert objection_to(ALICE, None, ("alice",), scheduled=True) is None
+    assert "found one by 7, alice" in str(objection_to(ALICE, None, ("carol",), scheduled=True))
+    assert "nobody" in str(objection_to(None, None, scheduled=True))
+
+
+class Clock:
+    """What a location answers when it is asked for the time."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def open(self, *_: Any) -> Clock:
+        return self
+
+    def now(self) -> datetime:
+        return self._now
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def left(policy: Policy, now: datetime, **asked: Any) -> timedelta:
+    window = next(one for one in policy.windows if one.name == PROD)
+    release = Release("r", PROD, "sluice", "d", "r", at(16, 3), at(16, 1))
+    run = Run(policy, window, release, Asked(**asked), cast("Any", None), cast("Any", None))
+    return time_to_answer(run, Clock(now))
+
+
+def test_an_answer_is_waited_for_until_the_latest_start_less_the_time_for_images_and_for_opening(
+    tmp_path: Path,
+) -> None:
+    policy = small(tmp_path)  # 03:00 to 07:00; no task starts after 06:00, so that the latest start is at 05:00
+    opening = 2 * timedelta(minutes=policy.timing.open_lead_minutes)
+    assert left(policy, at(16, 1)) == timedelta(hours=4) - opening - BACKUPS_TAKE
+    assert left(policy, at(16, 1), backup="off") == timedelta(hours=4) - opening
+    assert left(policy, at(16, 5)) < timedelta()
+
+
+def test_an_answer_is_waited_for_no_longer_than_the_policy_says(tmp_path: Path) -> None:
+    policy = small(tmp_path, gate={"approval": {"needed": "always", "hours": 1.5}})
+    assert left(policy, at(16, 1)) == timedelta(hours=1.5)
+    earlier = [{**one, "latest_start_minutes": 30} if one["name"] == PROD else one for one in SMALL["windows"]]
+    policy = small(tmp_path, gate={"approval": {"needed": "always", "hours": 12}}, windows=earlier)
+    opening = 2 * timedelta(minutes=policy.timing.open_lead_minutes)
+    assert left(policy, at(16, 1), backup="off") == timedelta(hours=2.5) - opening
+
+
+def test_no_answer_in_time_is_a_rejection(world: Callable[..., World]) -> None:
+    here = soaked(world())
+    found = prod(here, answer=NOBODY)
+    assert (found.state, found.report["outcome"]) == ("success", "held"), found
+    assert "nobody approved it in time" in found.report["line"]
+    assert found.left is not None
+    assert timedelta(hours=1) < found.left < timedelta(hours=2), "05:00, less an hour for images, at two o'clock"
+    assert done(found, "approve") == {"success"}
+    assert done(found, "backup") == done(found, "wave_1.patch") == {"skipped"}
+    assert executions(here, PROD) == UNTOUCHED
+
+
+def test_nobody_is_asked_when_no_answer_could_come_in_time(world: Callable[..., World]) -> None:
+    here = soaked(world())
+    here.to(at(30, 4, 15))
+    found = here.run("patch_install_prod_linux", {"occurrence": "2025-06-30T03:00:00Z"})
+    assert (found.state, found.report["outcome"], found.asked) == ("success", "held", None), found
+    assert "nobody approved it in time" in found.report["line"]
+    assert done(found, "gate") == {"success"}
+    assert done(found, "approve") == done(found, "wave_1.patch") == {"skipped"}
+    assert executions(here, PROD) == UNTOUCHED
+
+
+def test_a_scheduled_release_asks_for_the_first_time_and_later_the_gate_alone_decides(
+    world: Callable[..., World],
+) -> None:
+    here = world(gate={"approval": {"needed": "first", "first": 1, "approvers": "carol"}})
+
+    def before(window: str, when: datetime) -> None:
+        here.to(when - timedelta(minutes=20))
+        run = run_of(here.policy, window, when, run_id=f"before-{when:%d}-{window}")
+        Drive(here.lab, run).release()
+        verify(run)
+
+    before(NONPROD, at(9, 3))
+    before(NONPROD, at(20, 3))
+    before(SCAN, at(23, 0, 20))
+    here.to(at(23, 1))
+    first = here.run("patch_install_prod_linux", scheduled=at(23, 1), answer="Approve", by="carol")
+    assert (first.state, first.report["outcome"]) == ("success", "released"), first
+    assert first.asked is not None
+    assert "by the calendar" in first.asked
+    assert REQUESTER not in first.asked
+    assert f"{PROD}-20250623T0300-" in first.asked
+    before(SCAN, at(30, 0, 20))
+    here.to(at(30, 1))
+    second = here.run("patch_install_prod_linux", scheduled=at(30, 1))
+    assert (second.state, second.report["outcome"], second.asked) == ("success", "released", None), second
+    assert done(second, "approve") == {"success"}
+    assert executions(here, PROD)[FIRST] == ["SUCCESS"] * 4
+    assert at_rest(here)
+
+
+@pytest.mark.parametrize(
+    ("people", "why"),
+    [
+        ({"run": "bob"}, f"{REQUESTER} may not run prod-linux: bob may"),
+        ({"hours": {"days": "SUN"}}, "expected a run by hand on SUN"),
+    ],
+)
+def test_a_run_by_somebody_without_the_right_or_at_another_hour_is_refused_before_anything(
+    world: Callable[..., World], people: dict[str, Any], why: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    windows = [{**one, "people": people} if one["name"] == PROD else one for one in SMALL["windows"]]
+    here = world(windows=windows)
+    here.to(at(30, 2))
+    found = here.run("patch_install_prod_linux", {"occurrence": "2025-06-30T03:00:00Z"})
+    assert (found.state, found.asked) == ("failed", None)
+    assert why in capfd.readouterr().out
+    assert done(found, "begin") == {"failed"}
+    assert done(found, "resolve") == done(found, "gate") == {"upstream_failed"}
+    assert executions(here, PROD) == UNTOUCHED
+    assert datetime(2025, 6, 30, 2, tzinfo=UTC) <= here.lab.world.clock.now() < at(30, 3)
