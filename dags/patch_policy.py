@@ -61,12 +61,6 @@ PARAMS = {
         title="Locations",
         description="Only these, as ACCOUNT/REGION, one a line; none: all of the policy.",
     ),
-    "policy": Param(
-        None,
-        type=["null", "string"],
-        title="Policy",
-        description="A file or folder; empty: what SLUICE_POLICY names, else include/policy.",
-    ),
 }
 
 TO_APPROVE = """\

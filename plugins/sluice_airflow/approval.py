@@ -57,7 +57,7 @@ class PolicyApproval(ApprovalOperator):
         """What the policy asks for."""
         from sluice_airflow.policy import policy_of
 
-        return policy_of(context["params"]).gate.approval
+        return policy_of().gate.approval
 
     def by_calendar(self, context: Context) -> bool:
         """Whether nobody asked for the run, so that everybody else is somebody else."""
@@ -140,7 +140,7 @@ class ReleaseApproval(PolicyApproval):
         from sluice.core.calendar import gate_of
         from sluice_airflow.runs import named_window, read
 
-        policy = read(context["params"].get("policy"))
+        policy = read()
         window = next(one for one in policy.windows if one.name == named_window(context))
         return gate_of(policy, window).approval
 

@@ -40,12 +40,6 @@ PARAMS = {
         title="Locations",
         description="Only these, as ACCOUNT/REGION, one a line; none: all of the policy.",
     ),
-    "policy": Param(
-        None,
-        type=["null", "string"],
-        title="Policy",
-        description="A file or folder; empty: what SLUICE_POLICY names, else include/policy.",
-    ),
 }
 
 
@@ -77,7 +71,7 @@ def report(params: Mapping[str, Any] | None = None) -> str:
     ti.xcom_push(key="report", value=said)
     what = f"{given['release']} {'lifted' if given.get('lift') else 'halted'}"
     line = _line(said) if said else "nothing was done: the log of `halt` says why"
-    send(read(given.get("policy")), f"Sluice: {what}", f"{what}: {given['reason']}\n{line}")
+    send(read(), f"Sluice: {what}", f"{what}: {given['reason']}\n{line}")
     if said is None or said["left"]:
         raise AirflowFailException(line)
     return line
@@ -87,9 +81,10 @@ def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `halt` and `lift`."""
     from sluice.core.errors import ReleaseError
     from sluice_airflow.aws import connections
-    from sluice_airflow.runs import UNKNOWN, read
+    from sluice_airflow.runs import UNKNOWN, read, refuse_unknown
 
-    policy = read(params.get("policy"))
+    refuse_unknown(get_current_context())
+    policy = read()
     wanted = list(params.get("locations") or [])
     known = {location.key: location for location in policy.locations}
     if unknown := [key for key in wanted if key not in known]:

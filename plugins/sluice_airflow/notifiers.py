@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PolicyNotifier(BaseNotifier):
-    """Send `subject` and `text`, Jinja templates, by SNS, Slack and email as the run's policy says."""
+    """Send `subject` and `text`, Jinja templates, by SNS, Slack and email as the policy says."""
 
     template_fields: Sequence[str] = ("subject", "text")
 
@@ -26,17 +26,10 @@ class PolicyNotifier(BaseNotifier):
         from sluice_airflow.notices import send
         from sluice_airflow.runs import read
 
-        self.log.info("%s: told by %s", self.subject, send(read(_policy(context)), self.subject, self.text))
+        self.log.info("%s: told by %s", self.subject, send(read(), self.subject, self.text))
 
     async def async_notify(self, context: Context) -> None:
         """Send, as the triggerer does; from a thread, as the ways are synchronous."""
         from asgiref.sync import sync_to_async
 
         await sync_to_async(self.notify)(context)
-
-
-def _policy(context: Mapping[str, Any]) -> str | None:
-    """The policy of the run: a deadline's context has its `conf`, a task's its parameters."""
-    dag_run = context.get("dag_run")
-    conf = dag_run.get("conf") if isinstance(dag_run, Mapping) else context.get("params")
-    return (conf or {}).get("policy") or None

@@ -130,12 +130,6 @@ def _common() -> Params:
             title="Occurrence",
             description="The planned time of the window; empty: now.",
         ),
-        "policy": Param(
-            None,
-            type=["null", "string"],
-            title="Policy",
-            description="A file or folder; empty: what SLUICE_POLICY names, else include/policy.",
-        ),
     }
 
 

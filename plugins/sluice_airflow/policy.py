@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sluice.core.policy.policy import Policy
 
 Parameters: TypeAlias = Mapping[str, Any]
-"""The run's: `apply`, `take_over`, `locations` and `policy`, as the DAG declares them."""
+"""The run's: `apply`, `take_over` and `locations`, as the DAG declares them."""
 
 Planned: TypeAlias = dict[str, Any]
 """A location's plan in short: `location` as the policy names it, `found` as AWS does, `summary`, `changes` (how
@@ -37,8 +37,12 @@ NOT_LOOKED = "windows without a release could not be looked for: the log of `sup
 def locations(params: Parameters | None = None) -> list[str]:
     """Check the policy; the keys of the target locations."""
     from sluice.cli.plans import chosen
+    from sluice_airflow.failures import told
+    from sluice_airflow.runs import refuse_unknown
 
-    return [location.key for location in chosen(policy_of(params), _options(params))]
+    with told():
+        refuse_unknown(get_current_context())
+        return [location.key for location in chosen(policy_of(), _options(params))]
 
 
 @task(map_index_template="{{ location }}", multiple_outputs=False)
@@ -49,7 +53,7 @@ def plan(location: str, params: Parameters | None = None) -> Planned:
     from sluice.cli import plans
     from sluice_airflow.aws import connections
 
-    policy = _located(params, location)
+    policy = _located(location)
     planner = plans.planner(policy)
     (outcome,) = in_each(connections(policy), policy.locations, Duty.READER, planner, plans.announce)
     plans.print_plans([outcome], _agreed(params))
@@ -87,7 +91,7 @@ def apply(planned: Planned, params: Parameters | None = None) -> dict[str, Any]:
     from sluice.core.errors import SluiceError
     from sluice_airflow.aws import connections
 
-    policy = _located(params, planned["location"])
+    policy = _located(planned["location"])
     planner = plans.planner(policy)
     _show(planned["found"])
 
@@ -113,7 +117,7 @@ def supervise(params: Parameters | None = None) -> list[str]:
     from sluice_airflow.aws import connections
     from sluice_airflow.failures import told
 
-    policy = policy_of(params)
+    policy = policy_of()
     with told():
         found = list(never_begun(policy, connections(policy)))
     print("\n".join(found) or "every window of the last days has a release")
@@ -149,7 +153,7 @@ def report(
     context["ti"].xcom_push(key=NOTE, value=text)
     if (result["outcome"] != "in sync" or unmade) and keys:
         subject = f"{result['outcome']}{', windows without a release' if unmade else ''}"
-        send(policy_of(params), f"Sluice policy: {subject}", text)
+        send(policy_of(), f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)
 
@@ -199,20 +203,20 @@ def digest(plan: Plan) -> str:
     return hashlib.sha256(repr((plan.key, plan.changes, plan.notices)).encode()).hexdigest()
 
 
-def policy_of(params: Parameters | None) -> Policy:
-    """The run's policy, if the check finds no error in it."""
+def policy_of() -> Policy:
+    """The deployment's policy, if the check finds no error in it."""
     from sluice.cli.plans import sound_policy
     from sluice.core.errors import SluiceError
 
     try:
-        return sound_policy(_options(params))
+        return sound_policy(_options(None))
     except SluiceError as error:
         raise AirflowFailException(str(error)) from None
 
 
-def _located(params: Parameters | None, key: str) -> Policy:
-    """The run's policy with one of its locations alone."""
-    policy = policy_of(params)
+def _located(key: str) -> Policy:
+    """The deployment's policy with one of its locations alone."""
+    policy = policy_of()
     return policy.model_copy(update={"locations": tuple(one for one in policy.locations if one.key == key)})
 
 
@@ -224,7 +228,7 @@ def _show(location: str) -> None:
 def _options(params: Parameters | None) -> argparse.Namespace:
     """The run's parameters as the command line has them."""
     given = params or {}
-    return argparse.Namespace(policy=given.get("policy") or None, location=list(given.get("locations") or ()))
+    return argparse.Namespace(policy=None, location=list(given.get("locations") or ()))
 
 
 def _agreed(params: Parameters | None) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def run_of(context: Mapping[str, Any]) -> Run:
     """The release of a task, begun by whichever step comes first and found by all others."""
     params, dag_run = context["params"], context["dag_run"]
     window = named_window(context)
-    policy = read(params.get("policy"))
+    policy = read()
     return begun(
         policy, window, dag_run.dag_id, dag_run.run_id, asked_of(params, dag_run), planned(policy, window, dag_run)
     )
@@ -49,15 +49,31 @@ def begun(
 
 
 def named_window(context: Mapping[str, Any]) -> str:
-    """The window that a run is for: its DAG's, or the one that was chosen."""
-    return str(context["params"].get("window") or window_of(context["dag_run"].dag_id))
+    """The window that a run is for: its DAG's, or the one that was chosen where the DAG's form lets one be chosen."""
+    dag_id = context["dag_run"].dag_id
+    return str(context["params"]["window"]) if dag_id == REBOOT else window_of(dag_id)
 
 
-def read(path: str | None) -> Policy:
-    """The policy at a path; None: where SLUICE_POLICY says."""
+def refuse_unknown(context: Mapping[str, Any]) -> None:
+    """Raise ReleaseError where a run was given a parameter that its DAG's form has not.
+
+    Airflow takes any, unchecked: whoever gave it would believe that it does something.
+    """
+    from sluice.core.errors import ReleaseError
+
+    form = set(context["dag"].params)
+    if unknown := sorted(set(context["params"]) - form):
+        raise ReleaseError(
+            f"expected parameters of the DAG's form ({', '.join(sorted(form))}), found {', '.join(unknown)}: trigger it"
+            " again without"
+        )
+
+
+def read() -> Policy:
+    """The deployment's policy, which SLUICE_POLICY names: whoever triggers a run does not choose who may."""
     from sluice.files import read_policy
 
-    return read_policy(path or None).policy
+    return read_policy().policy
 
 
 def scheduled(dag_run: Any) -> bool:

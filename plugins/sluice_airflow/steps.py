@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice_airflow.failures import told
 from sluice_airflow.operators.settle import WAVES
-from sluice_airflow.runs import current_run
+from sluice_airflow.runs import current_run, refuse_unknown
 
 NOTE = "note"
 """The XCom of `report` that becomes the run's note (`sluice_airflow.notes`)."""
@@ -29,6 +29,7 @@ def begin() -> list[str]:
     from sluice.core.release.rights import objections
 
     with told():
+        refuse_unknown(get_current_context())
         run = current_run()
         print(f"release {run.release.id} of {run.window.name}, planned for {run.release.occurrence.isoformat()}")
         print(f"asked: {run.asked.as_json()}")

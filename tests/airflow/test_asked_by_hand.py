@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flow_world import NONPROD, PROD, SCAN, SMALL, at
-from release_world import FIRST, SECOND, World
+from release_world import FIRST, SECOND, World, written
 from test_releases import at_rest, done, executions, lab_fleet, soaked, world
 
 from lab.faults import FaultRule
 from lab.testing import LabHandle
+from sluice_airflow.runs import named_window
 
 __all__ = ["lab_fleet", "world"]
 
@@ -77,6 +79,33 @@ def test_a_retry_goes_to_the_nodes_that_failed_and_to_no_other(lab: LabHandle, w
     assert (again.state, again.report["outcome"]) == ("success", "released")
     assert "3 of 3 nodes" in again.report["line"]
     assert well.node_id not in str(last_targets(lab))
+
+
+@pytest.mark.parametrize("name", ["policy", "window", "expedite"])
+def test_what_the_form_does_not_have_is_refused_and_chooses_neither_policy_nor_window(
+    world: Callable[..., World], tmp_path: Path, name: str
+) -> None:
+    """Airflow takes any parameter; these would say who may, or which window, or what has soaked."""
+    (tmp_path / "theirs").mkdir()
+    _, theirs = written(tmp_path / "theirs")
+    here = world(windows=windows(NONPROD, people={"run": ["carol"]}))
+    here.to(at(17, 2, 50))
+    more = {"policy": str(theirs), "window": PROD, "expedite": [AGENT]}[name]
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z", name: more})
+    assert (found.state, done(found, "begin")) == ("failed", {"failed"})
+    assert found.tasks["wave_1.patch"] == ["upstream_failed"]
+    assert releases(here, PROD) == []
+    assert len(releases(here, NONPROD)) == 1, "what was refused is reported, under the deployment's policy"
+    assert not (tmp_path / "theirs" / "evidence").exists()
+    for window in (NONPROD, PROD):
+        assert executions(here, window) == {FIRST: [], SECOND: []}
+
+
+def test_the_window_that_a_run_is_for_is_its_dags_whatever_it_is_given() -> None:
+    given = {"params": {"window": PROD}, "dag_run": SimpleNamespace(dag_id="patch_install_nonprod")}
+    assert named_window(given) == NONPROD
+    given["dag_run"] = SimpleNamespace(dag_id="patch_reboot")
+    assert named_window(given) == PROD
 
 
 def last_targets(lab: LabHandle) -> list[set[str]]:

@@ -98,13 +98,12 @@ def test_the_policy_is_looked_at_every_day_before_the_shipped_policys_first_wind
     assert (int(hour), int(minute)) < min((int(start[1]), int(start[0])) for start in starts)
 
 
-def test_the_trigger_form_offers_apply_take_over_locations_and_policy(dag_bag: Any) -> None:
+def test_the_form_of_a_plan_asks_for_nothing_of_itself(dag_bag: Any) -> None:
     params = dag_bag.dags["patch_policy"].params
     assert {name: params.get_param(name).value for name in params} == {
         "apply": False,
         "take_over": [],
         "locations": [],
-        "policy": None,
     }
 
 
@@ -225,6 +224,22 @@ def test_reboots_are_asked_for_the_ticket_of_any_window_of_production(dags_of: C
     for ticket in ("CHG1", "INC", "xINC7", "INC7x"):
         with pytest.raises(ParamValidationError):
             asked.resolve(ticket)
+
+
+EVERY = {"occurrence", "locations", "patch_groups", "nodes", "report"}
+INSTALL = EVERY | {"retry_of", "reboot", "backup", "dry_run"}
+FORMS = {
+    "patch_scan": EVERY,
+    "patch_install_nonprod": INSTALL,
+    "patch_install_prod_linux": INSTALL | {"expedite", "because"},
+    "patch_reboot": EVERY | {"window", "reboot"},
+    "patch_halt": {"release", "reason", "lift", "locations"},
+    "patch_policy": {"apply", "take_over", "locations"},
+}
+
+
+def test_the_forms_have_the_specifications_parameters_and_no_other(dags_of: Callable[..., Any]) -> None:
+    assert {name: set(dag.params) for name, dag in dags_of().items()} == FORMS
 
 
 def test_the_form_has_what_the_window_allows_and_checks_it(dags_of: Callable[..., Any]) -> None:

@@ -134,6 +134,13 @@ def test_a_location_that_the_policy_has_not_is_refused_by_name(world: World) -> 
     assert marks(world, RELEASE) == [None, None]
 
 
+def test_what_the_form_does_not_have_is_refused(world: World, told: list[str]) -> None:
+    conf = {"release": "all", "reason": "it goes wrong", "policy": str(world.file)}
+    assert world.run("patch_halt", conf).state == "failed"
+    assert marks(world, RELEASE) == [None, None]
+    assert "nothing was done" in told[0]
+
+
 def test_it_is_never_paused_and_waits_for_nothing_else(dag_bag: Any) -> None:
     dag = dag_bag.dags["patch_halt"]
     assert dag.is_paused_upon_creation is False

@@ -180,6 +180,15 @@ def test_a_policy_with_errors_fails_before_anything_is_read(lab: LabHandle, run:
     assert lab.server.calls.total() == 0
 
 
+def test_a_policy_that_whoever_triggers_names_is_refused(lab: LabHandle, run: Any, policy: Path) -> None:
+    found: Run = run(apply=True, policy=str(policy))
+    assert (found.state, found.report["outcome"]) == ("failed", "failed")
+    assert found.tasks["locations"] == ["failed"]
+    assert found.tasks["plan"] == ["upstream_failed"]
+    assert found.tasks["apply"] == ["skipped"]
+    assert lab.server.calls.total(mutating=True) == 0
+
+
 def test_somebody_is_told_of_an_approval_that_is_waited_for(
     lab: LabHandle, run: Any, policy: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

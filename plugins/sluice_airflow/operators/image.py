@@ -38,5 +38,5 @@ class BackupOperator(StepOperator):
         self.log.info("images of %s: %s", self.location, found)
         show_images(context, run, self.location, found.get("available", 0) + found.get("pending", 0))
         if found["state"] == "waiting":
-            self.wait(ImageTrigger, run, context, location=self.location)
+            self.wait(ImageTrigger, run, location=self.location)
         return {"location": self.location, **found}

@@ -47,7 +47,7 @@ class SettleOperator(StepOperator):
             raise AirflowSkipException(f"{run.window.name} has no wave {self.wave}")
         until = settle(run, self.wave)["until"]
         if until and first_answer(run.connections, run.locations) < datetime.fromisoformat(until):
-            self.wait(MomentTrigger, run, context, until=until)
+            self.wait(MomentTrigger, run, until=until)
         judged = judge(run, self.wave)
         self.log.info("wave %d: %s", self.wave, judged)
         if judged["stop"]:

@@ -41,10 +41,9 @@ class StepOperator(BaseOperator):
         """The step itself."""
         raise NotImplementedError
 
-    def wait(self, trigger_kind: type[PollingTrigger], run: Run, context: Context, /, **of: Any) -> None:
+    def wait(self, trigger_kind: type[PollingTrigger], run: Run, /, **of: Any) -> None:
         """Defer to a trigger of the run's release."""
         trigger = trigger_kind(
-            policy=context["params"].get("policy"),
             window=run.window.name,
             dag_id=run.release.dag_id,
             run_id=run.release.run_id,

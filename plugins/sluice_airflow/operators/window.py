@@ -46,7 +46,7 @@ class WindowOperator(StepOperator):
             self.log.info("%s of wave %d in %s: %s", kind, self.wave, location, progress)
             show_execution(context, run, location, self.wave, kind)
             if progress.state == "waiting":
-                self.wait(WindowTrigger, run, context, location=location, wave=self.wave, kind=kind)
+                self.wait(WindowTrigger, run, location=location, wave=self.wave, kind=kind)
             if progress.state == "failed":
                 raise AirflowFailException(f"{location}: {kind}: {progress.reason}")
             if progress.state in ("late", "halted", "held"):

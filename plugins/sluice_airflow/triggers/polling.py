@@ -26,9 +26,9 @@ IN_A_ROW = 5
 class PollingTrigger(BaseTrigger):
     """One thing of one release that is waited for."""
 
-    def __init__(self, *, policy: str | None, window: str, dag_id: str, run_id: str, **of: Any) -> None:
+    def __init__(self, *, window: str, dag_id: str, run_id: str, **of: Any) -> None:
         super().__init__()
-        self.release = {"policy": policy, "window": window, "dag_id": dag_id, "run_id": run_id}
+        self.release = {"window": window, "dag_id": dag_id, "run_id": run_id}
         self.of = of
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -57,8 +57,7 @@ class PollingTrigger(BaseTrigger):
     def _begun(self) -> Run:
         from sluice_airflow.runs import begun, read
 
-        named = self.release
-        return begun(read(named["policy"]), str(named["window"]), str(named["dag_id"]), str(named["run_id"]))
+        return begun(read(), **self.release)
 
     def _try(self, run: Run, failed: int) -> tuple[str | None, int]:
         """A look that fails is one of several: AWS throttles, and networks break."""
