@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator, Context
     from airflow.sdk.types import TaskInstanceKey
 
+    from sluice.core.release.terms import Kind
     from sluice.flow.run import Run
 
 CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
@@ -70,13 +71,14 @@ class ImagesLink(_Left):
     name = "Images"
 
 
-def show_execution(context: Context, run: Run, location: str, wave: int, kind: str) -> None:
+def show_execution(context: Context, run: Run, location: str, wave: int, kind: Kind) -> None:
     """Link to the window's execution and to a command of it, as far as they are known."""
     from sluice.aws import operations
+    from sluice.flow.records import step_of
 
     with run.connect(location) as connection:
         bucket = operations.bucket_of(run.policy, connection)
-        found = operations.read_step(connection, bucket, run.release.id, f"wave-{wave}-{kind}") or {}
+        found = operations.read_step(connection, bucket, run.release.id, step_of(wave, kind)) or {}
     region = connection.region
     if found.get("window_id"):
         WindowLink().leave(context, window_page(region, found["window_id"], found.get("execution")))

@@ -36,6 +36,8 @@ class Run:
     """What Airflow shows beside the run."""
     left: timedelta | None
     """For how long an answer was waited for, when it was looked for."""
+    links: Mapping[tuple[str, str], list[str]]
+    """Of each task's instances by map index, by the task and the link's class; empty where there is none."""
 
 
 def read_dags() -> Any:
@@ -84,7 +86,7 @@ def run_dag(
     states: dict[str, list[str]] = {}
     for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
         states.setdefault(one.task_id, []).append(str(one.state))
-    return Run(str(run.state.value), states, _report(run), person.asked, _note(run), person.left)
+    return Run(str(run.state.value), states, _report(run), person.asked, _note(run), person.left, _links(run))
 
 
 @contextmanager
@@ -128,6 +130,19 @@ def _report(run: Any) -> Mapping[str, Any]:
 
     found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids="report", key="report")
     return XComModel.deserialize_value(_session().scalars(found).one())
+
+
+def _links(run: Any) -> Mapping[tuple[str, str], list[str]]:
+    """What Airflow's API answers with: it reads a link where the task's process has left it."""
+    from airflow.models.xcom import XComModel
+
+    found: dict[tuple[str, str], list[str]] = {}
+    every = _session().scalars(XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id)).all()
+    for one in sorted(every, key=lambda one: (one.task_id, one.map_index)):
+        if one.key.startswith("_link_"):
+            name = one.key.removeprefix("_link_")
+            found.setdefault((one.task_id, name), []).append(str(XComModel.deserialize_value(one)))
+    return found
 
 
 def _note(run: Any) -> str | None:

@@ -195,7 +195,44 @@ def test_a_closed_gate_holds_the_release_and_asks_nobody(world: Callable[..., Wo
     assert done(found, "approve") == done(found, "wave_1.patch") == {"skipped"}
 
 
-def test_an_approved_release_goes_through_its_waves_and_backs_up_first(world: Callable[..., World]) -> None:
+def pages(here: World, place: str) -> list[tuple[str, str]]:
+    """AWS's pages of each production execution that the lab has there, by time: of it, and of its one command."""
+    location = here.lab.location(*place.split("/"))
+    (window,) = [one.window_id for one in location.windows.values() if one.name == f"sluice-{PROD}"]
+    manager = f"https://{place.split('/')[1]}.console.aws.amazon.com/systems-manager"
+    found = []
+    for one in sorted(location.executions.values(), key=lambda one: one.start):
+        if one.window_id == window:
+            (command,) = [invocation.execution_id for task in one.tasks for invocation in task.invocations]
+            history = f"{manager}/maintenance-windows/{window}/history/{one.execution_id}"
+            found.append((history, f"{manager}/run-command/{command}"))
+    return found
+
+
+def links(here: World, release: str) -> dict[tuple[str, str], list[str]]:
+    """Where the links of a production release are to lead: a canary in the first location, then the rest in both."""
+    (canary, rest), (other,) = pages(here, FIRST), pages(here, SECOND)
+    images = [
+        f"https://{region}.console.aws.amazon.com/ec2/home?region={region}#Images:visibility=owned-by-me;search={release}"
+        for region in (place.split("/")[1] for place in (FIRST, SECOND))
+    ]
+    return {
+        ("backup", "ImagesLink"): images,
+        ("wave_1.patch", "WindowLink"): [canary[0]],
+        ("wave_1.patch", "CommandLink"): [canary[1]],
+        ("wave_2.patch", "WindowLink"): [rest[0], other[0]],
+        ("wave_2.patch", "CommandLink"): [rest[1], other[1]],
+        # Production reboots nothing by this policy, and asks nobody.
+        ("wave_1.reboot", "WindowLink"): [""],
+        ("wave_1.reboot", "CommandLink"): [""],
+        ("wave_2.reboot", "WindowLink"): ["", ""],
+        ("wave_2.reboot", "CommandLink"): ["", ""],
+    }
+
+
+def test_an_approved_release_goes_through_its_waves_backs_up_first_and_links_to_all_of_it(
+    world: Callable[..., World],
+) -> None:
     here = soaked(world())
     found = prod(here, answer="Approve")
     assert (found.state, found.report["outcome"]) == ("success", "released")
@@ -207,6 +244,7 @@ def test_an_approved_release_goes_through_its_waves_and_backs_up_first(world: Ca
     assert done(found, "backup") == done(found, "wave_1.patch") == done(found, "wave_2.settle") == {"success"}
     assert Counter(executions(here, PROD)[FIRST]) == {"SUCCESS": 2}
     assert Counter(executions(here, PROD)[SECOND]) == {"SUCCESS": 1}  # no canary there
+    assert found.links == links(here, str(found.note).splitlines()[-1])
     assert at_rest(here)
 
 

@@ -115,3 +115,6 @@ def test_links_lead_to_the_console_of_the_partition(region: str, host: str) -> N
         f"https://{host}/systems-manager/maintenance-windows/mw-1/history/e-1"
     )
     assert links.command_page(region, "c-1") == f"https://{host}/systems-manager/run-command/c-1"
+    assert links.images_page(region, "r-1") == (
+        f"https://{host}/ec2/home?region={region}#Images:visibility=owned-by-me;search=r-1"
+    )
