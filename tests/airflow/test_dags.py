@@ -17,14 +17,35 @@ from dag_runs import read_dags
 from flow_world import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py") if path.name != "patch_windows.py")
-"""Files that have one DAG each, of their own name; `patch_windows.py` has one for each window that has no file."""
+OTHERS = "patch_windows.py"
+FILES = sorted(path.name for path in (ROOT / "dags").glob("*.py") if path.name != OTHERS)
+"""Files that have one DAG each, of their own name; `OTHERS` has one for each window that has no file."""
+LONGEST = 120
+"""Lines of a DAG file."""
+SAID = ("**Purpose.**", "**Owner.**", "**Triage.**")
 INSTALLS = ("patch_install_nonprod", "patch_install_prod_linux", "patch_install_prod_windows")
 
 PARSE = """
 import json, sys
 from pathlib import Path
 from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk.execution_time import context
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+asked = []
+
+def refuse(what):
+    def ask(*arguments, **settings):
+        asked.append(what)
+        raise RuntimeError(f"a DAG file asked for a {what} when it was parsed")
+    return ask
+
+for name in [name for name in vars(context) if name.endswith(("_get_variable", "_get_variable_keys"))]:
+    setattr(context, name, refuse("variable"))
+for name in [name for name in vars(context) if name.endswith("_get_connection")]:
+    setattr(context, name, refuse("connection"))
+event.listen(Engine, "do_connect", refuse("row of the metadata database"))
 
 folder = Path(sys.argv[1])
 bag = DagBag(str(folder), bundle_path=folder, bundle_name="dags-folder")
@@ -34,19 +55,34 @@ print(json.dumps({
     "errors": bag.import_errors,
     "warnings": bag.captured_warnings,
     "heavy": [name for name in heavy if name in sys.modules],
+    "asked": sorted(set(asked)),
 }))
 """
 
+CURIOUS = {
+    "variable": "from airflow.sdk import Variable\nVariable.get('patching', default=None)",
+    "keys": "from airflow.sdk import Variable\nlist(Variable.keys())",
+    "connection": "from airflow.sdk import Connection\nConnection.get('aws_default')",
+    "hook": "from airflow.sdk import BaseHook\nBaseHook.get_connection('aws_default')",
+    "table": "from airflow.models import DagRun\nDagRun.find(dag_id='patch_scan')",
+}
+"""DAG files that ask Airflow for something when they are parsed."""
 
-@pytest.fixture(scope="module")
-def parsed(airflow_home: Path) -> dict[str, Any]:
-    """What a fresh process says that reads the DAGs."""
+
+def parse(folder: Path) -> dict[str, Any]:
+    """What a fresh process says that reads the DAGs of a folder, and may ask Airflow for nothing."""
     done = subprocess.run(
-        [sys.executable, "-c", PARSE, str(ROOT / "dags")], capture_output=True, text=True, check=False, env=os.environ
+        [sys.executable, "-c", PARSE, str(folder)], capture_output=True, text=True, check=False, env=os.environ
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
+
+
+@pytest.fixture(scope="module")
+def parsed(airflow_home: Path) -> dict[str, Any]:
+    """The project's DAGs as `parse` has them."""
+    return parse(ROOT / "dags")
 
 
 def test_every_dag_is_parsed_without_an_error_or_a_warning(parsed: dict[str, Any]) -> None:
@@ -59,11 +95,31 @@ def test_parsing_imports_neither_awss_sdk_nor_the_adapters(parsed: dict[str, Any
     assert parsed["heavy"] == []
 
 
+def test_parsing_asks_for_no_variable_no_connection_and_no_row_of_the_database(parsed: dict[str, Any]) -> None:
+    """A DAG file is parsed every few seconds."""
+    assert parsed["asked"] == []
+
+
+def test_a_dag_file_that_asks_for_one_is_noticed(airflow_home: Path, tmp_path: Path) -> None:
+    for name, text in CURIOUS.items():
+        (tmp_path / f"{name}_dag.py").write_text(f"# airflow DAG\n{text}\n", "utf-8")
+    found = parse(tmp_path)
+    assert found["asked"] == ["connection", "row of the metadata database", "variable"]
+    assert len(found["errors"]) == len(CURIOUS)
+    assert all("a DAG file asked for a" in error for error in found["errors"].values())
+
+
+def test_the_file_of_the_other_windows_is_short_too(dags_of: Callable[..., Any]) -> None:
+    assert len((ROOT / "dags" / OTHERS).read_text("utf-8").splitlines()) <= LONGEST
+    own = dags_of(windows=[*SMALL["windows"], window("erp", patch_groups="nonprod-linux")])["patch_erp"]
+    assert all(word in own.doc_md for word in SAID)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_dag_file_is_short_and_says_purpose_owner_and_triage(name: str, dag_bag: Any) -> None:
-    assert len((ROOT / "dags" / name).read_text("utf-8").splitlines()) <= 120
+    assert len((ROOT / "dags" / name).read_text("utf-8").splitlines()) <= LONGEST
     dag = dag_bag.dags[name.removesuffix(".py")]
-    for word in ("**Purpose.**", "**Owner.**", "**Triage.**"):
+    for word in SAID:
         assert word in dag.doc_md
     assert dag.description
     assert "sluice" in dag.tags
