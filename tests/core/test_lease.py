@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.core.errors import LeasedError
-from sluice.core.lease import Lease, acquired, released, renewed
+from sluice.core.lease import Lease, acquired, released
 
 START = datetime(2025, 6, 2, 3, tzinfo=UTC)
 LATER = START + timedelta(hours=4)
@@ -31,13 +31,6 @@ def test_the_owner_takes_its_own_again_under_a_new_token_and_never_for_less_long
     first = acquired(None, "install-prod", "r1", now=START, expires=LATER)
     again = acquired(first, "install-prod", "r1", now=START, expires=START + timedelta(minutes=1))
     assert (again.owner, again.token, again.expires) == ("r1", 2, LATER)
-
-
-def test_renewing_keeps_the_token() -> None:
-    lease = acquired(None, "install-prod", "r1", now=START, expires=LATER)
-    assert renewed(lease, expires=LATER + timedelta(hours=1)) == Lease(
-        "install-prod", "r1", 1, LATER + timedelta(hours=1)
-    )
 
 
 @given(

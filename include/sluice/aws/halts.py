@@ -12,6 +12,7 @@ from datetime import datetime
 from sluice.aws import operations
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError, ReleaseError
+from sluice.core.json_text import encoded
 from sluice.core.release.terms import Plain
 
 ALL = "all"
@@ -86,7 +87,7 @@ def read(connection: Connection, bucket: str, name: str) -> Mark | None:
 
 def write(connection: Connection, bucket: str, mark: Mark) -> None:
     """Write a mark; what was there is overwritten."""
-    operations.put_mark(connection, bucket, _key(mark.release), operations.encoded(mark.as_json()))
+    operations.put_mark(connection, bucket, _key(mark.release), encoded(mark.as_json()))
 
 
 def _key(name: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sluice.aws.operations import Stored, encoded, put_lease, read
+from sluice.aws.operations import Stored, put_lease, read
 from sluice.aws.session import Connection
 from sluice.core import lease as leases
 from sluice.core.errors import LostError
+from sluice.core.json_text import encoded
 from sluice.core.lease import Lease
 
 
@@ -25,14 +26,6 @@ def acquire(connection: Connection, bucket: str, window: str, owner: str, *, now
     found = read(connection, bucket, _key(window))
     wanted = leases.acquired(_lease(found), window, owner, now=now, expires=expires)
     put_lease(connection, bucket, _key(window), encoded(wanted.as_json()), was=found)
-    return wanted
-
-
-def renew(connection: Connection, bucket: str, lease: Lease, *, expires: datetime) -> Lease:
-    """Hold a lease for longer. Raises LostError where it is not the caller's any more."""
-    found = _own(connection, bucket, lease)
-    wanted = leases.renewed(lease, expires=expires)
-    put_lease(connection, bucket, _key(lease.window), encoded(wanted.as_json()), was=found)
     return wanted
 
 

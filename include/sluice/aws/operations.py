@@ -19,6 +19,7 @@ from typing import Any
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError, AWSError, LostError
+from sluice.core.json_text import encoded
 from sluice.core.policy.policy import Policy
 
 BUCKET = "arn:{partition}:s3:::{operations}"
@@ -113,11 +114,6 @@ def put_manifest(connection: Connection, bucket: str, key: str, content: bytes) 
 def put_mark(connection: Connection, bucket: str, key: str, content: bytes) -> str:
     """Write a halt mark or a recall; what was there is overwritten."""
     return _put(connection, bucket, key, content, was=True)
-
-
-def encoded(data: Any) -> bytes:
-    """JSON for people to read, the same for the same data."""
-    return json.dumps(data, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _put(connection: Connection, bucket: str, key: str, content: bytes, was: Stored | bool | None) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from sluice.aws import operations
 from sluice.aws.session import Connection
 from sluice.core.errors import AWSError
+from sluice.core.json_text import encoded
 from sluice.core.policy.policy import Policy
 from sluice.core.release.recall import Recall, with_recalls
 
@@ -33,7 +34,7 @@ def read(connection: Connection, bucket: str, patch: str) -> Recall | None:
 
 def put(connection: Connection, bucket: str, recall: Recall) -> None:
     """Write a recall down; an earlier one of the same patch is overwritten."""
-    operations.put_mark(connection, bucket, key_of(recall.patch), operations.encoded(recall.as_json()))
+    operations.put_mark(connection, bucket, key_of(recall.patch), encoded(recall.as_json()))
 
 
 def merged(policy: Policy, connection: Connection) -> Policy:

@@ -53,11 +53,6 @@ def acquired(found: Lease | None, window: str, owner: str, *, now: datetime, exp
     return Lease(window, owner, found.token + 1, max(expires, found.expires) if own else expires)
 
 
-def renewed(found: Lease, *, expires: datetime) -> Lease:
-    """The lease for longer, under the same token."""
-    return replace(found, expires=max(expires, found.expires))
-
-
 def released(found: Lease, until: datetime | None = None) -> Lease:
     """The lease as nobody's, or from `until` on: a call that opens the window may be on its way until then.
 

@@ -15,6 +15,7 @@ from sluice.aws import node_tags, operations
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection
 from sluice.core.errors import LostError, ReleaseError
+from sluice.core.json_text import encoded
 from sluice.core.release import backup as backups
 from sluice.core.release import waves
 from sluice.core.release.resolve import changed, without
@@ -133,9 +134,7 @@ def _handed_out(run: Run, record: Mapping[str, Any]) -> dict[str, str]:
         place = by_confirmed_key[connection.key]
         bucket = operations.bucket_of(run.policy, connection)
         try:
-            operations.put_step(
-                connection, bucket, f"steps/{run.release.id}/{STEP}.json", operations.encoded(place), was=None
-            )
+            operations.put_step(connection, bucket, f"steps/{run.release.id}/{STEP}.json", encoded(place), was=None)
         except LostError:
             if _read(run, connection) != place:
                 raise ReleaseError(

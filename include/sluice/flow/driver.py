@@ -10,6 +10,7 @@ from sluice.aws import leases, operations, patch_states
 from sluice.aws.operations import Stored
 from sluice.aws.session import Connection
 from sluice.core.errors import LeasedError, LostError, ReleaseError
+from sluice.core.json_text import encoded
 from sluice.core.lease import Lease
 from sluice.core.release.terms import Kind
 from sluice.core.window_objects import armed
@@ -224,7 +225,7 @@ class Driver:
 
     def _put(self, record: WaveRecord, was: Stored | None) -> None:
         """Write a record, if it is still what it was when the move was decided."""
-        content = operations.encoded(record.as_json())
+        content = encoded(record.as_json())
         etag = operations.put_step(self.connection, self.own.bucket, self.key, content, was=was)
         self.record, self.stored = record, Stored(content, etag)
 

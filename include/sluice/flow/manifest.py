@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import Any
 from sluice.aws import operations, patch_catalog, recalls
 from sluice.aws.session import Connection, Duty
 from sluice.core.errors import LostError, ReleaseError, SluiceError
+from sluice.core.json_text import encoded
 from sluice.core.ledger import Sighted
 from sluice.core.os_product import operating_system
 from sluice.core.release.manifest import Manifest, file_name
@@ -110,8 +110,7 @@ def _issued(run: Run, ready: Sequence[str], sightings: Sequence[Sighted]) -> dic
 
 def _once(run: Run, made: Manifest) -> Manifest:
     """Keep it, if nobody has kept one before; what holds."""
-    content = json.dumps(made.as_json(), indent=1, sort_keys=True).encode() + b"\n"
-    run.store.put(record_key(run.release.id, RECORD), content, once=True)
+    run.store.put(record_key(run.release.id, RECORD), encoded(made.as_json()), once=True)
     kept = read_manifest(run)
     if kept is None:
         raise ReleaseError(f"{run.release.id}: the manifest that was just written is not there; try again")
@@ -120,15 +119,16 @@ def _once(run: Run, made: Manifest) -> Manifest:
 
 def _write_lists(run: Run, connection: Connection, made: Manifest) -> None:
     """Write each product's list and the evidence of its items, once."""
-    files = {_list_key(run, product): text for product in made.products if (text := made.override_list(product))}
-    files[f"manifests/{run.release.id}/manifest.json"] = json.dumps(made.as_json(), indent=1, sort_keys=True) + "\n"
+    lists = {product: text for product in made.products if (text := made.override_list(product))}
+    files = {_list_key(run, product): text.encode() for product, text in lists.items()}
+    files[f"manifests/{run.release.id}/manifest.json"] = encoded(made.as_json())
     bucket = operations.bucket_of(run.policy, connection)
-    for key, text in files.items():
+    for key, content in files.items():
         try:
-            operations.put_manifest(connection, bucket, key, text.encode())
+            operations.put_manifest(connection, bucket, key, content)
         except LostError:
             there = operations.read(connection, bucket, key)
-            if there is None or there.content != text.encode():
+            if there is None or there.content != content:
                 raise ReleaseError(
                     f"{connection.key}: {bucket}/{key} is not what this release wrote: somebody altered it, or another"
                     " deployment shares the bucket. Nothing was overwritten; begin a new release"

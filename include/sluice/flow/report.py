@@ -6,7 +6,6 @@ files lie beside the release's records and are written over by a retry; `python 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core.calendar import Occurrence
 from sluice.core.errors import SluiceError
+from sluice.core.json_text import encoded
 from sluice.core.policy.window_steps import step_named, step_told
 from sluice.core.release import outcome as core
 from sluice.core.release.gate import Rule, reasons
@@ -75,7 +75,7 @@ def write(store: Store, release: str) -> dict[str, str]:
 def rendered(store: Store, release: str) -> Iterator[tuple[str, bytes]]:
     """The files of a report by kind, from the evidence alone."""
     told = story.read(store, release)
-    yield "json", json.dumps(told.as_json(), indent=1, sort_keys=True).encode() + b"\n"
+    yield "json", encoded(told.as_json())
     yield "csv", sheet.nodes(told)
     yield "html", page.render(told, FILES["json"])
 

@@ -14,6 +14,7 @@ from typing import Any
 from sluice.aws import nodes, operations, patch_groups
 from sluice.aws.session import Connection
 from sluice.core.errors import LostError, ReleaseError
+from sluice.core.json_text import encoded
 from sluice.core.policy.slots import groups_of
 from sluice.core.release import resolve as core
 from sluice.core.release.terms import Asked, Expected, Release
@@ -66,7 +67,7 @@ def _recorded(run: Run, connection: Connection) -> tuple[Expected, ...] | None:
 def _once(run: Run, connection: Connection, found: Sequence[Expected]) -> tuple[Expected, ...]:
     """Write it where nobody has yet; what holds."""
     bucket = operations.bucket_of(run.policy, connection)
-    content = operations.encoded([one.as_json() for one in found])
+    content = encoded([one.as_json() for one in found])
     try:
         operations.put_step(connection, bucket, f"steps/{run.release.id}/{STEP}.json", content, was=None)
     except LostError:

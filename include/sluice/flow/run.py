@@ -12,6 +12,7 @@ from typing import Any
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.calendar import is_gated, rings_of
 from sluice.core.errors import ReleaseError
+from sluice.core.json_text import encoded
 from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import WindowStep, steps
@@ -93,11 +94,11 @@ class Run:
 
     def record(self, name: str, data: Any) -> None:
         """Keep a record of the release that belongs to no one location; overwrites."""
-        self.store.put(record_key(self.release.id, name), _encoded(data))
+        self.store.put(record_key(self.release.id, name), encoded(data))
 
     def record_once(self, name: str, data: Any) -> Any:
         """Keep a record unless there is one; what is there then."""
-        self.store.put(record_key(self.release.id, name), _encoded(data), once=True)
+        self.store.put(record_key(self.release.id, name), encoded(data), once=True)
         found = self.recorded(name)
         if found is None:
             raise ReleaseError(f"{self.store.describe(record_key(self.release.id, name))}: what was just written is not"
@@ -155,7 +156,7 @@ def begin(
             occurrence=occurrence,
             begun=now,
         )
-        store.put(key, _encoded({"release": release.as_json(), "asked": asked.as_json()}), once=True)
+        store.put(key, encoded({"release": release.as_json(), "asked": asked.as_json()}), once=True)
         content = store.get(key)
     if content is None:
         raise ReleaseError(f"{store.describe(key)}: what was just written is not there; nothing was begun. Try again")
@@ -185,7 +186,3 @@ def first_answer(connections: Connections, locations: Sequence[Location]) -> dat
         finally:
             connection.close()
     raise error or ReleaseError("expected a location in the policy, found none")
-
-
-def _encoded(data: Any) -> bytes:
-    return json.dumps(data, indent=1, sort_keys=True).encode() + b"\n"

@@ -31,9 +31,6 @@ CONCURRENT = 5
 CONCURRENT_CODE = "P118"
 """The finding of the policy check that is waived where it has."""
 
-LONGEST_WINDOW = timedelta(hours=24)
-"""A window that is open at a moment began at most so long before (B:CreateMaintenanceWindow)."""
-
 _TAG = re.compile(r"(?P<window>.+)-(?P<start>\d{8}T\d{4})-[0-9a-f]{8}/.*")
 
 
