@@ -12,6 +12,7 @@ stays healthy there for the soak period may go to production.
 | released | every admitted node has what was to be installed | nothing |
 | partial | nodes or locations failed; beyond the allowed ratio the run is failed | read the report |
 | nothing | there is nothing to install | nothing |
+| held, run failed | a step before the admission failed: nothing was opened | its log says why |
 | late | the window would have closed too soon; nothing was opened | see why the run began late |
 | halted | somebody halted it | ask them, and lift the halt |
 

@@ -13,6 +13,7 @@ policy says so.
 | released | every admitted node has what the manifest lists | nothing |
 | partial | nodes or locations failed; beyond the allowed ratio the run is failed | read the report |
 | held | the gate is closed, or nobody approved in time, or somebody rejected | the log of `gate` has each rule |
+| held, run failed | a step before the admission failed: nothing was opened | its log says why |
 | nothing | nothing has soaked that is not there yet | nothing |
 | late | the window would have closed too soon; nothing was opened | see why the run began late |
 | halted | somebody halted it | ask them, and lift the halt |

@@ -13,6 +13,7 @@ A scan follows, so that what is reported is what is so. Nothing is installed.
 | released | every node that needed it has rebooted | nothing |
 | partial | nodes or locations failed; beyond the allowed ratio the run is failed | read the report |
 | held | somebody rejected it, or nobody answered in time | ask them |
+| held, run failed | a step before the admission failed: nothing was opened | its log says why |
 | nothing | no node needed it | nothing |
 | late, halted | as elsewhere | as elsewhere |
 

@@ -11,6 +11,7 @@ lacks is read back and kept: it is what patches soak by, and what compliance is 
 |---|---|---|
 | released | every node that can be reached was scanned | nothing |
 | partial | some nodes or locations were not | read the report: each has its reason |
+| held, run failed | a step before the admission failed: nothing was opened | its log says why |
 | late | the window was too short for it | see why the run began late |
 | halted | somebody halted it | ask them, and lift the halt |
 

@@ -146,8 +146,8 @@ def _buckets(subject: Subject) -> Iterator[Found]:
         yield Found(
             "P229",
             ("evidence",),
-            "expected a bucket or a folder for evidence, found none: the soak ledger has nothing to read, and nothing "
-            "soaks; set evidence.bucket",
+            "expected a bucket or a folder for evidence, found none: it stays on whichever machine a step runs, and "
+            "what has soaked is not seen from another; set evidence.bucket",
         )
     one_for_all = policy.operations_bucket
     if one_for_all and len(policy.locations) > 1 and not re.search(r"\{(account|region)\}", one_for_all):
