@@ -79,16 +79,12 @@ def report(params: Mapping[str, Any] | None = None) -> str:
 
 def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `halt` and `lift`."""
-    from sluice.core.errors import ReleaseError
+    from sluice.core.policy.places import chosen
     from sluice_airflow.aws import connections
     from sluice_airflow.runs import UNKNOWN, read, refuse_unknown
 
     refuse_unknown(get_current_context())
     policy = read()
-    wanted = list(params.get("locations") or [])
-    known = {location.key: location for location in policy.locations}
-    if unknown := [key for key in wanted if key not in known]:
-        raise ReleaseError(f"expected locations of the policy ({', '.join(known)}), found {', '.join(unknown)}")
     name = params["release"]
     return {
         "policy": policy,
@@ -96,7 +92,7 @@ def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
         "release": None if name == EVERYTHING else name,
         "by": getattr(get_current_context()["dag_run"], "triggering_user_name", None) or UNKNOWN,
         "because": params["reason"],
-        "locations": [known[key] for key in wanted],
+        "locations": chosen(policy.locations, params.get("locations") or ()),
     }
 
 

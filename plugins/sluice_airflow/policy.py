@@ -6,13 +6,13 @@ an approval is one of that plan, and where AWS is not as it was any more nothing
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.timezone import utcnow
 
 from sluice_airflow.approval import ANSWER
 from sluice_airflow.steps import NOTE
@@ -36,13 +36,13 @@ NOT_LOOKED = "windows without a release could not be looked for: the log of `sup
 @task
 def locations(params: Parameters | None = None) -> list[str]:
     """Check the policy; the keys of the target locations."""
-    from sluice.cli.plans import chosen
+    from sluice.core.policy.places import chosen
     from sluice_airflow.failures import told
     from sluice_airflow.runs import refuse_unknown
 
     with told():
         refuse_unknown(get_current_context())
-        return [location.key for location in chosen(policy_of(), _options(params))]
+        return [location.key for location in chosen(policy_of().locations, (params or {}).get("locations") or ())]
 
 
 @task(map_index_template="{{ location }}", multiple_outputs=False)
@@ -51,11 +51,11 @@ def plan(location: str, params: Parameters | None = None) -> Planned:
     from sluice.aws.locations import in_each
     from sluice.aws.session import Duty
     from sluice.cli import plans
+    from sluice.flow.apply import planner
     from sluice_airflow.aws import connections
 
     policy = _located(location)
-    planner = plans.planner(policy)
-    (outcome,) = in_each(connections(policy), policy.locations, Duty.READER, planner, plans.announce)
+    (outcome,) = in_each(connections(policy), policy.locations, Duty.READER, planner(policy), plans.announce)
     plans.print_plans([outcome], _agreed(params))
     _show(outcome.key)
     if outcome.value is None:
@@ -87,22 +87,22 @@ def apply(planned: Planned, params: Parameters | None = None) -> dict[str, Any]:
     from sluice.aws.locations import in_each
     from sluice.aws.session import Duty
     from sluice.cli import plans
-    from sluice.cli.carry_out import make_so
     from sluice.core.errors import SluiceError
+    from sluice.flow.apply import make_so, planner
     from sluice_airflow.aws import connections
 
     policy = _located(planned["location"])
-    planner = plans.planner(policy)
+    plan_of = planner(policy)
     _show(planned["found"])
 
     def work(connection: Connection) -> int:
-        found = planner(connection)
+        found = plan_of(connection)
         if digest(found) != planned["digest"]:
             raise SluiceError(
                 f"{connection.key}: nothing was changed: AWS or the policy is no longer as the approved plan has it:"
                 " plan again, and have that approved"
             )
-        return make_so(connection, policy, planner, found, _agreed(params))
+        return make_so(connection, policy, plan_of, found, _agreed(params), plans.announce_step)
 
     (outcome,) = in_each(connections(policy), policy.locations, Duty.POLICY_APPLIER, work, plans.announce)
     if outcome.value is None:
@@ -205,11 +205,11 @@ def digest(plan: Plan) -> str:
 
 def policy_of() -> Policy:
     """The deployment's policy, if the check finds no error in it."""
-    from sluice.cli.plans import sound_policy
     from sluice.core.errors import SluiceError
+    from sluice.flow.policy_check import sound_policy
 
     try:
-        return sound_policy(_options(None))
+        return sound_policy(None, utcnow().date())
     except SluiceError as error:
         raise AirflowFailException(str(error)) from None
 
@@ -223,12 +223,6 @@ def _located(key: str) -> Policy:
 def _show(location: str) -> None:
     """Let Airflow's UI name a mapped task by its location."""
     cast("dict[str, Any]", get_current_context())["location"] = location
-
-
-def _options(params: Parameters | None) -> argparse.Namespace:
-    """The run's parameters as the command line has them."""
-    given = params or {}
-    return argparse.Namespace(policy=None, location=list(given.get("locations") or ()))
 
 
 def _agreed(params: Parameters | None) -> tuple[str, ...]:

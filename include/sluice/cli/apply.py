@@ -31,6 +31,7 @@ def add(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plan, ask, apply."""
     from sluice.cli.carry_out import carry_out
+    from sluice.flow.apply import planner
 
     policy = plans.sound_policy(options)
     locations = plans.chosen(policy, options)
@@ -38,4 +39,4 @@ def run(options: argparse.Namespace) -> int:
     def agreed(changes: int, where: str) -> bool:
         return bool(options.yes) or plans.agreed_to(f"Make these {changes} changes in {where}? (yes)", "yes")
 
-    return carry_out(policy, locations, plans.planner(policy), agreed, tuple(options.take_over))
+    return carry_out(policy, locations, planner(policy), agreed, tuple(options.take_over))

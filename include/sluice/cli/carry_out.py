@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from sluice import cli
-from sluice.aws.apply import apply_plan, refusal
+from sluice.aws.apply import refusal
 from sluice.aws.locations import in_each
-from sluice.aws.operations import bucket_of
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.cli import plans
-from sluice.core.errors import SluiceError
+from sluice.flow.apply import make_so
 
 if TYPE_CHECKING:
     from sluice.core.policy.places import Location
@@ -48,37 +46,10 @@ def carry_out(
         return cli.FAILED
 
     def work(connection: Connection) -> None:
-        plans.announce_done(connection, make_so(connection, policy, plan_of, shown.get(connection.key), take_over))
+        plan = shown.get(connection.key)
+        steps = make_so(connection, policy, plan_of, plan, take_over, plans.announce_step)
+        plans.announce_done(connection, steps)
 
     places = [outcome.location for outcome in waiting]
     results = in_each(connections, places, Duty.POLICY_APPLIER, work, plans.announce, plans.announce_waiting)
     return cli.FAILED if plans.print_failures(results) or failed else cli.DONE
-
-
-def make_so(
-    connection: Connection,
-    policy: Policy,
-    plan_of: Callable[[Connection], Plan],
-    shown: Plan | None,
-    take_over: tuple[str, ...],
-) -> int:
-    """Do exactly what was shown, and look whether it is so; how many steps it took."""
-    plan = plan_of(connection)
-    if shown is None or plan.changes != shown.changes or plan.notices != shown.notices:
-        raise SluiceError(
-            f"{connection.key}: nothing was changed: AWS is no longer as the plan has it, somebody else is at work"
-            " there: look at a new plan"
-        )
-    steps = apply_plan(
-        connection,
-        policy.deployment,
-        plan,
-        take_over,
-        partial(plans.announce_step, connection),
-        operations_bucket=bucket_of(policy, connection) if policy.operations_bucket else None,
-    )
-    left = plan_of(connection).pending
-    if left:
-        names = ", ".join(f"{change.action} {change.key}" for change in left)
-        raise SluiceError(f"{connection.key}: after {steps} steps the plan should be empty, it says: {names}")
-    return steps

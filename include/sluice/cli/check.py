@@ -19,7 +19,6 @@ from sluice.cli.colours import Colour, Colours
 if TYPE_CHECKING:
     from sluice.cli import Subparsers
     from sluice.core.policy.lint import Finding
-    from sluice.core.policy.load import Loaded
 
 PAGE = "docs/findings.md"
 FROM_HERE_ON_LINT = "P100"
@@ -42,25 +41,16 @@ def add(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the policy and print what was found."""
-    loaded, findings = examined(options.path)
+    from sluice.cli.words import now
+    from sluice.flow.policy_check import examined
+
+    loaded, findings = examined(options.path, now().date())
     files = loaded.sources.files if loaded else sorted({finding.place.file for finding in findings})
     if options.json:
         print(json.dumps(_document(files, findings), indent=2))
     else:
         _print(files, findings)
     return cli.FAILED if _counts(findings)["error"] else cli.DONE
-
-
-def examined(path: str | None) -> tuple[Loaded | None, list[Finding]]:
-    """What is sound of the policy at a path, or of that where it is, and everything that is found, by file and line."""
-    from sluice.cli.words import now
-    from sluice.core.policy.lint import Finding, lint
-    from sluice.files import examine_policy
-
-    problems, loaded = examine_policy(path)
-    found = {Finding(one.code, "error", one.place, one.message, None) for one in problems}
-    found |= set(lint(loaded, now().date()) if loaded else ())
-    return loaded, sorted(found, key=lambda one: (one.place.file, one.place.line, one.code, one.message))
 
 
 def _counts(findings: Sequence[Finding]) -> Counter[str]:

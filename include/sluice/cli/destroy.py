@@ -32,6 +32,7 @@ def add(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plan, ask twice, remove."""
     from sluice.cli.carry_out import carry_out
+    from sluice.flow.apply import planner
 
     policy = plans.sound_policy(options)
     locations = plans.chosen(policy, options)
@@ -42,4 +43,4 @@ def run(options: argparse.Namespace) -> int:
             and plans.agreed_to(f"Sure? Type the deployment's name, {policy.deployment}:", policy.deployment)
         )
 
-    return carry_out(policy, locations, plans.planner(policy, empty=True), agreed, tuple(options.take_over))
+    return carry_out(policy, locations, planner(policy, empty=True), agreed, tuple(options.take_over))

@@ -38,14 +38,15 @@ def run(options: argparse.Namespace) -> int:
     from sluice.aws.locations import in_each
     from sluice.aws.planned_calls import PlannedCall, planned_calls
     from sluice.aws.session import Connections, Duty
+    from sluice.flow.apply import planner
 
     policy = plans.sound_policy(options)
     locations = plans.chosen(policy, options)
-    planner = plans.planner(policy)
+    plan_of = planner(policy)
     calls: dict[str, tuple[PlannedCall, ...]] = {}
 
     def work(connection: Connection) -> Plan:
-        plan = planner(connection)
+        plan = plan_of(connection)
         if options.calls or options.json:
             calls[connection.key] = planned_calls(connection, policy.deployment, plan)
         return plan

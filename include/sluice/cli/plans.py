@@ -1,14 +1,13 @@
-"""What `plan`, `apply` and `destroy` share: their options, reading the locations, and printing plans."""
+"""What `plan`, `apply` and `destroy` share: their options, and printing plans."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sluice.cli.check import examined
 from sluice.cli.colours import Colour, Colours
 from sluice.core.errors import SluiceError
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from sluice.aws.locations import Outcome
     from sluice.aws.planned_calls import PlannedCall
     from sluice.aws.session import Connection
-    from sluice.core.policy.objects import AWSObject, Key
     from sluice.core.policy.places import Location
     from sluice.core.policy.plan import Action, Change, Plan, Step
     from sluice.core.policy.policy import Policy
@@ -56,22 +54,18 @@ def add_take_over(command: argparse.ArgumentParser) -> None:
 
 
 def sound_policy(options: argparse.Namespace) -> Policy:
-    """The policy, if the check finds no error in it. Raises SluiceError."""
-    loaded, findings = examined(options.policy)
-    errors = [one for one in findings if one.kind == "error" and not one.waived_until]
-    if errors or loaded is None:
-        lines = "\n".join(f"{one.place}: {one.code} error: {one.message}" for one in errors)
-        raise SluiceError(f"the policy has errors; nothing was read or changed in AWS\n{lines}")
-    return loaded.policy
+    """The policy that `--policy` names, if the check finds no error in it. Raises SluiceError."""
+    from sluice.cli.words import now
+    from sluice.flow import policy_check
+
+    return policy_check.sound_policy(options.policy, now().date())
 
 
 def chosen(policy: Policy, options: argparse.Namespace) -> tuple[Location, ...]:
     """The locations that `--location` names, all without it. Raises SluiceError for one that the policy has not."""
-    keys = [location.key for location in policy.locations]
-    unknown = [name for name in options.location if name not in keys]
-    if unknown:
-        raise SluiceError(f"expected locations of the policy ({', '.join(keys)}), found {', '.join(unknown)}")
-    return tuple(location for location in policy.locations if not options.location or location.key in options.location)
+    from sluice.core.policy import places
+
+    return places.chosen(policy.locations, options.location)
 
 
 def announce(connection: Connection) -> None:
@@ -96,30 +90,6 @@ def announce_step(connection: Connection, step: Step) -> None:
     """Say what is done now."""
     with _printing:
         print(f"{connection.key}: {step.act} {plain(str(step.key))}", flush=True)
-
-
-def planner(policy: Policy, *, empty: bool = False) -> Callable[[Connection], Plan]:
-    """What makes the plan of a location; `empty`: to remove everything that is the deployment's.
-
-    It refuses a pilot whose patch groups are somebody's, or have too many nodes: SluiceError.
-    """
-    from sluice.aws import nodes
-    from sluice.aws.actual import read_actual
-    from sluice.aws.recalls import merged
-    from sluice.core.policy.desired import desired
-    from sluice.core.policy.pilot import check_alone
-    from sluice.core.policy.plan import make_plan
-
-    def plan(connection: Connection) -> Plan:
-        wanted: Mapping[Key, AWSObject] = {}
-        if not empty:
-            wanted = desired(merged(policy, connection), connection.account, connection.region)
-        actual = read_actual(connection, policy.deployment)
-        if policy.pilot and not empty:
-            check_alone(policy, actual, nodes.listed(connection))
-        return make_plan(connection.account, connection.region, wanted, actual)
-
-    return plan
 
 
 def print_plans(

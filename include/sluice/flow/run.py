@@ -13,7 +13,7 @@ from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.calendar import is_gated, rings_of
 from sluice.core.errors import ReleaseError
 from sluice.core.json_text import encoded
-from sluice.core.policy.places import Location
+from sluice.core.policy.places import Location, chosen
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import WindowStep, steps
 from sluice.core.policy.windows import Window
@@ -66,14 +66,8 @@ class Run:
 
     @property
     def locations(self) -> tuple[Location, ...]:
-        """The policy's locations, or those that were asked for."""
-        known = {location.key: location for location in self.policy.locations}
-        unknown = [key for key in self.asked.locations if key not in known]
-        if unknown:
-            raise ReleaseError(f"expected locations of the policy ({', '.join(known)}), found {', '.join(unknown)}")
-        return tuple(
-            location for key, location in known.items() if not self.asked.locations or key in self.asked.locations
-        )
+        """The policy's locations, or those that were asked for. Raises SluiceError for one that is not there."""
+        return chosen(self.policy.locations, self.asked.locations)
 
     def location(self, key: str) -> Location:
         """A location of the policy by its key as the policy has it. Raises ReleaseError for one that is not there."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from sluice.core.errors import SluiceError
 from sluice.core.policy.base import (
     AccountId,
     BucketName,
@@ -37,6 +39,14 @@ class Location(Part):
         """Whether a location's key, with the caller's account and Region in it or in words, may be this one's."""
         account, _, region = key.partition("/")
         return self.account in (account, CALLER) and self.region in (region, CALLER)
+
+
+def chosen(locations: Sequence[Location], keys: Collection[str]) -> tuple[Location, ...]:
+    """Those of a policy's locations that the keys name, all without any. Raises SluiceError for a strange one."""
+    known = [location.key for location in locations]
+    if unknown := [key for key in keys if key not in known]:
+        raise SluiceError(f"expected locations of the policy ({', '.join(known)}), found {', '.join(unknown)}")
+    return tuple(location for location in locations if not keys or location.key in keys)
 
 
 RoleName = Annotated[str, Matching(r"[a-zA-Z0-9_+=,.@-]{1,64}", "the name of an IAM role, without its path")]
