@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from soak_world import LINUX, OPENSSL, UBUNTU, WINDOWS, after, day_zero, demand, ledger_of, seen
 
-from sluice.core.ledger import Sighted, failing, fold, overdue, selected, waiting
+from sluice.core.ledger import Entry, Sighted, failing, fold, overdue, selected, waiting
 
 
 def test_the_clock_of_a_version_starts_when_the_ring_before_shows_it_installed() -> None:
@@ -148,6 +148,32 @@ def test_it_is_void_when_it_fails_on_more_than_the_ring_allows_and_scans_do_not_
     assert ledger_of(rows, 20, max_failure_percent=50.0)["1"].soaked
     repaired = [*rows, seen("n2", 2, "INSTALLED", until=20)]
     assert ledger_of(repaired, 20)["1"].soaked
+
+
+def test_a_failure_is_outvoted_by_nodes_that_tried_the_version_not_by_those_that_may_wait_with_an_older_one() -> None:
+    tried = [seen("n1", 0, "MISSING", "2"), seen("n1", 1.1, "INSTALLED", "2", until=20)]
+    failed = [seen("n2", 0, "MISSING", "2"), seen("n2", 1.1, "FAILED", "2"), seen("n2", 2, "MISSING", "2", until=20)]
+
+    def with_third(*third: Sighted) -> Entry:
+        return ledger_of([*tried, *failed, *third], 20, max_failure_percent=34.0)["2"]
+
+    older = waits(0, "2", node="n3", installed=-5)
+    entry = with_third(replace(older, until=after(20)))
+    assert (entry.status, entry.failed, entry.pending) == ("pending reboot", ("n2",), ("n3",))
+    assert overdue(entry, demand().ring, after(20)), "somebody has to look"
+    assert with_third(older, seen("n3", 3, "MISSING", "2", until=20)).status == "void", "it had not tried it"
+    assert with_third(older, seen("n3", 3, "INSTALLED", "2", until=20)).soaked, "it had it"
+    assert with_third(older, waits(1.1, "2", node="n3", installed=1, until=20)).soaked, (
+        "it installed what it was offered"
+    )
+
+
+def test_apts_later_scans_do_not_say_that_a_node_that_waits_tried_the_version() -> None:
+    tried = [seen("n1", 0, "MISSING", "2"), seen("n1", 1.1, "INSTALLED", "2", until=20)]
+    failed = [seen("n2", 1.1, "FAILED", "2"), seen("n2", 2, "MISSING", "2", until=20)]
+    third = [waits(day, "2", node="n3", installed=None, release=f"scan {day}") for day in (0, 3)]
+    rows = [replace(row, product=UBUNTU) for row in (*tried, *failed, *third)]
+    assert ledger_of(rows, 20, UBUNTU, max_failure_percent=34.0)["2"].status == "pending reboot"
 
 
 def test_enough_nodes_are_needed() -> None:

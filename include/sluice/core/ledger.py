@@ -3,7 +3,8 @@
 A patch's clock is that of one ring and one OS product as the policy lists it. What a row may be taken for:
 
 - INSTALLED is the version that is installed; INSTALLED_PENDING_REBOOT does not count, and neither does its title, which
-  may be a newer one: but where the operating system needs no reboot, and the version is sure (`_Reboots`), it has it;
+  may be a newer one: but where the operating system needs no reboot, and the version is sure (`_Reboots`), it has it.
+  Where it is not sure the node need not have tried the version, and outvotes no node on which it failed;
 - INSTALLED_OTHER is what is installed on Windows, Debian and Ubuntu. Where rpm rules, its title may be that of a newer
   version which nobody installed (the payload shows the newest that it knows): nothing is concluded from it;
 - a node that shows another version afterwards has still had this one, unless the other one is older: then it was put
@@ -170,11 +171,16 @@ class _History:
         self._first = first
         self.by_id: dict[str, list[Sighted]] = defaultdict(list)
         self.looked: dict[tuple[str, str | None], datetime] = {}
+        self.unsure: set[Sighted] = set()
+        """Rows that wait for a reboot, perhaps of an older version than their title's."""
         looks: dict[str, set[datetime]] = defaultdict(set)
         reboots = _Reboots()
         for row in sorted(rows, key=lambda one: (one.at, one.until, one.node)):
             if row.state != ABSENT:
-                self.by_id[row.id].append(reboots.taken(row))
+                taken, sure = reboots.taken(row)
+                self.by_id[row.id].append(taken)
+                if not sure:
+                    self.unsure.add(taken)
             looks[row.node] |= {row.at, min(row.until, at)}
             seen = (row.node, row.ring)
             self.looked[seen] = max(self.looked.get(seen, row.at), min(row.until, at))
@@ -215,8 +221,8 @@ class _Reboots:
         self._working: dict[tuple[str, str, str], datetime | None] = {}
         """By node, id and title: when what was asked for had been installed."""
 
-    def taken(self, row: Sighted) -> Sighted:
-        """A row, as what it can be taken for; rows come in the order of their times."""
+    def taken(self, row: Sighted) -> tuple[Sighted, bool]:
+        """A row as what it can be taken for, and whether its version is sure; rows come in the order of their times."""
         if self._ring.setdefault(row.node, row.ring) != row.ring:
             self._ring[row.node] = row.ring
             self._offered = {key: one for key, one in self._offered.items() if key[0] != row.node}
@@ -225,12 +231,13 @@ class _Reboots:
         if row.state != WAITS:
             self._fits[row.node, row.id] = row.shown is not None
             self._working.pop(version, None)
-            return row
-        if row.needless and (row.windows or (self._fits.get((row.node, row.id)) and self._is_of(row, first))):
+            return row, True
+        sure = row.windows or self._is_of(row, first)
+        if row.needless and sure and (row.windows or self._fits.get((row.node, row.id))):
             self._working[version] = row.installed
         if version in self._working and self._working[version] == row.installed:
-            return replace(row, state="INSTALLED")
-        return row
+            return replace(row, state="INSTALLED"), True
+        return row, sure
 
     @staticmethod
     def _is_of(row: Sighted, first: Sighted) -> bool:
@@ -238,7 +245,8 @@ class _Reboots:
         if row.installed is not None:
             return first.at <= row.installed
         # apt shows what a rule fits, and no other: offered before and after the release's own install, it was taken.
-        return operating_system(row.product) in TELLS_INSTALLED and first.release != row.release
+        # Only of what was asked for is it known that the release which shows it had installed.
+        return row.needless and operating_system(row.product) in TELLS_INSTALLED and first.release != row.release
 
 
 class _Package:
@@ -293,18 +301,22 @@ class _Package:
         return rule.for_severity(severity) if rule else 0
 
     def _status(self, entry: Entry, sightings: Sequence[soak.Sighting]) -> Status:
-        most = self._demand.ring.max_failure_percent
-        if soak.is_void(sightings, max_failure_percent=most, issued=self._issued):
+        if self._is_void(sightings):
             return "void"
         if self._withdrawn(entry.title):
             return "withdrawn"
-        if entry.started is not None:
+        # Where it is void unless nodes that wait have it, it waits for their reboots.
+        if entry.started is not None and not self._is_void([one for one in sightings if one.sure]):
             return "soaked" if soak.is_soaked(entry.started, entry.days, self._history.at) else "soaking"
         if self._issued is not None and soak.clock_start(sightings) is not None and not entry.pending:
             return "re-issued" if soak.clock_start(sightings, issued=self._issued) is None else "too few nodes"
         if entry.pending:
             return "pending reboot"
         return "too few nodes" if entry.healthy else "not installed"
+
+    def _is_void(self, sightings: Sequence[soak.Sighting]) -> bool:
+        most = self._demand.ring.max_failure_percent
+        return soak.is_void(sightings, max_failure_percent=most, issued=self._issued)
 
     def _sightings(self, title: str) -> Iterator[soak.Sighting]:
         """What each node of the ring before said of one version, also by showing an older one later.
@@ -334,7 +346,8 @@ class _Package:
         if other == title and shown is not None:
             if shown == "installed" and row.node in left:
                 yield soak.Sighting(row.node, left.pop(row.node), "missing")
-            yield soak.Sighting(row.node, self._history.since(row), shown, row.installed)
+            sure = row not in self._history.unsure
+            yield soak.Sighting(row.node, self._history.since(row), shown, row.installed, sure)
         elif self._shows_older(row, title, had):
             yield soak.Sighting(row.node, row.at, "missing")
         if shown == "installed":

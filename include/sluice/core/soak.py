@@ -32,6 +32,8 @@ class Sighting:
     state: State
     installed: datetime | None = None
     """When it was installed at the earliest, where that is known."""
+    sure: bool = True
+    """Whether it is this version that was seen; of what waits for a reboot that is not always known."""
 
 
 def clock_start(
