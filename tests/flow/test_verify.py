@@ -12,6 +12,7 @@ import pytest
 from drive import Drive
 from flow_world import HERE, NONPROD, PROD, SCAN, SMALL, at, prepare, run_of, small
 
+from lab.evaluate import Evr
 from lab.faults import FaultRule
 from lab.rules import Rule
 from lab.testing import LabHandle
@@ -267,6 +268,15 @@ def test_nothing_is_put_down_to_others_that_only_scan_or_whose_window_is_disable
     run = came_meanwhile(lab, policy)
     assert {one["other"] for one in rows(run, "patch_states")} == {None}
     assert all("between two looks" in one["detail"] for one in rows(run, "arrivals"))
+
+
+def test_what_patches_a_node_by_itself_is_on_that_nodes_rows_alone(lab: LabHandle, policy: Policy) -> None:
+    node = next(one for one in lab.location().nodes.values() if (one.name or "").startswith("web-prod"))
+    node.packages = node.packages.with_installed({"dnf-automatic.noarch": Evr(0, "4.14.0", "8.amzn2023")})
+    run = driven(lab, policy, SCAN, at(4, 1))
+    verify(run)
+    labelled = {one["node"]: one["other"] for one in rows(run, "patch_states") if one["other"]}
+    assert labelled == {node.node_id: "dnf-automatic"}
 
 
 def test_a_release_of_before_others_were_recorded_is_read_back_as_it_was(lab: LabHandle, policy: Policy) -> None:
