@@ -167,19 +167,20 @@ def _truth(history: History, node: str, hour: float) -> Truth:
 
 
 def _fails(history: History, name: str, number: int, most: float, hour: float) -> bool:
-    """Whether so many nodes failed to install it that no counting of successes makes up for it."""
+    """Whether so many nodes failed to install it that no counting of successes makes up for it: non-production's."""
     failed, had = set(), set()
     for attempt in sorted(history.attempts, key=lambda one: one.hour):
         if attempt.hour > hour or attempt.package != name or attempt.number != number:
             continue
+        ring = _truth(history, attempt.node, attempt.hour).ring
         if attempt.failed:
             seen = any(0 <= look - attempt.hour <= 0.21 for look in history.looks[attempt.node] if look <= hour)
-            ring = _truth(history, attempt.node, attempt.hour).ring
             if seen and ring == "nonprod" and history.packages[name].newest(attempt.hour + 0.2).number == number:
                 failed.add(attempt.node)
         else:
             failed.discard(attempt.node)
-            had.add(attempt.node)
+            if ring == "nonprod":
+                had.add(attempt.node)
     return len(failed) * 100 > most * len(failed | had)
 
 
