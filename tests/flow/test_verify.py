@@ -17,11 +17,13 @@ from lab.faults import FaultRule
 from lab.rules import Rule
 from lab.testing import LabHandle
 from lab.world import NodeFaults
+from sluice.aws import patch_states
 from sluice.core.ledger import Demand, fold
 from sluice.core.policy.policy import Policy
 from sluice.core.release.terms import PatchKey, Reason
 from sluice.evidence import queries, tables
 from sluice.evidence.store import Store
+from sluice.flow.manifest import known_sightings
 from sluice.flow.report import report
 from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
@@ -90,6 +92,24 @@ def generous(aws_environment: LabHandle, tmp_path: Path) -> Policy:
     found = small(tmp_path / "evidence", windows=windows)
     prepare(aws_environment, found)
     return found
+
+
+def test_what_failed_on_a_node_that_was_rebooted_in_the_same_release_has_failed_and_voids_its_soak(
+    lab: LabHandle, generous: Policy
+) -> None:
+    verify(driven(lab, generous, NONPROD, at(17, 3), reboot="never"))  # what waits makes the next release reboot it
+    bad = failing(lab, "web-nonprod-02")
+    run = driven(lab, generous, NONPROD, at(30, 3))
+    with run.connect(HERE) as connection:
+        assert "FAILED" not in {row.state for row in patch_states.of_node(connection, bad, "")}, "the scan's word"
+    verify(run)
+    (summary,) = (one for one in rows(run, "patch_summaries") if one["node"] == bad)
+    assert (summary["result"], summary["operation"]) == ("failed", "Scan")
+    failed = {one["title"] for one in rows(run, "patch_states") if one["node"] == bad and one["state"] == "FAILED"}
+    assert failed
+    _, ring = generous.rings
+    entries = fold(known_sightings(run, at(30, 6)), "AMAZON_LINUX_2023", Demand(ring, "nonprod"), at(30, 6))
+    assert failed <= {one.title for one in entries if one.status == "void"}
 
 
 def test_what_failed_is_told_with_its_line_and_what_rebooted_counts_by_the_scan_that_followed(

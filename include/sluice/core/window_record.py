@@ -57,6 +57,8 @@ class Result(Plain):
     """AWS's StatusDetails, or why it counts otherwise than its status says."""
     command: str | None = None
     """The command's id."""
+    failed: tuple[tuple[str, str], ...] = ()
+    """Ids and titles of the patches that failed on it, where a scan behind a reboot hides them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,11 @@ class WaveRecord(Plain):
             replace(
                 plain,
                 slots=tuple((slot, tuple(nodes)) for slot, nodes in plain.slots),
-                results=tuple(Result.of_json(one) for one in plain.results),
+                results=tuple(_result(one) for one in plain.results),
             ),
         )
+
+
+def _result(data: dict[str, Any]) -> Result:
+    found = Result.of_json(data)
+    return replace(found, failed=tuple((patch, title) for patch, title in found.failed))

@@ -163,7 +163,12 @@ PATCH_STATES = Table(
         Column("title", WORD, "Title verbatim; it has the version of a package."),
         Column("classification", WORD, "As AWS has it; empty where AWS leaves it out."),
         Column("severity", WORD, "As AWS has it; empty where AWS leaves it out."),
-        Column("state", WORD, "INSTALLED, INSTALLED_OTHER, MISSING, FAILED, …"),
+        Column(
+            "state",
+            WORD,
+            "INSTALLED, INSTALLED_OTHER, MISSING, FAILED, …; FAILED also where the release's install failed and the scan"
+            " behind its reboot, of which the rest is, says MISSING.",
+        ),
         Column("installed", MOMENT, "InstalledTime, where it is installed and that is known.", optional=True),
         Column(
             "needless",

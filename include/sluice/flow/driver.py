@@ -13,7 +13,7 @@ from sluice.core.errors import LeasedError, LostError, ReleaseError
 from sluice.core.json_text import encoded
 from sluice.core.lease import Lease
 from sluice.core.release.terms import Kind
-from sluice.core.window_objects import armed
+from sluice.core.window_objects import armed, reboots_in_waves
 from sluice.core.window_protocol import (
     AGAIN,
     DRIVES,
@@ -184,9 +184,22 @@ class Driver:
             return self._after_the_reboot(found)
         if record.kind != "install":
             return found
+        found = self._with_failures(found)
         nodes = {node for _, members in self.sight.admitted for node in members} - set(record.nodes)
         nothing = "nothing was requested for its OS product"
         return tuple(sorted((*found, *(Result(node, SUCCESS, nothing) for node in nodes)), key=lambda one: one.node))
+
+    def _with_failures(self, found: tuple[Result, ...]) -> tuple[Result, ...]:
+        """What failed on the nodes, patch by patch, while AWS shows it: the scan behind a reboot says missing."""
+        if not reboots_in_waves(self.run.window, self.run.asked):
+            return found
+        states = patch_states.of_nodes(self.connection, [one.node for one in found])
+        rows = patch_states.of_each(self.connection, {one.node: "" for one in states if one.failed})
+        failed = {
+            node: tuple(sorted((row.id, row.title) for row in own if row.state == "FAILED"))
+            for node, own in rows.items()
+        }
+        return tuple(replace(one, failed=failed.get(one.node, ())) for one in found)
 
     def _after_the_reboot(self, found: tuple[Result, ...]) -> tuple[Result, ...]:
         """What the nodes are now: one that did not come through its reboot and still waits for one has failed.

@@ -29,8 +29,6 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 NODES_AT_ONCE = 500
-CALLS_AT_ONCE = 8
-"""One node's patches take several pages, and thousands of nodes are read: side by side."""
 LINES_AT_MOST = 200
 """Failed nodes of a location whose output is read: a failure of more than that is one failure."""
 NOT_READ = f"(its output was not read: more than {LINES_AT_MOST} nodes failed here)"
@@ -142,15 +140,15 @@ class Readback:
         reached = {one.node for record in self.records for one in record.results if one.status != MISSING}
         asked = [one for one in nodes if one.node in reached]
         states = {one.node: one for one in patch_states.of_nodes(self.connection, [one.node for one in asked])}
-        told = [one for one in asked if one.node in states]
-        rows = _side_by_side(lambda one: patch_states.of_node(self.connection, one.node, one.product or ""), told)
+        products = {one.node: one.product or "" for one in asked if one.node in states}
+        rows = patch_states.of_each(self.connection, products)
         return Place(
             location=self.connection.key,
             expected=tuple(nodes),
             parts=self.parts,
             records=self.records,
             states=states,
-            rows={one.node: found for one, found in zip(told, rows, strict=True)},
+            rows={node: self._with_failures(node, found) for node, found in rows.items()},
             ran=self.ran,
             run_by=self.run_by,
             lists=self.lists,
@@ -158,6 +156,19 @@ class Readback:
             stops=stops,
             unopened=unopened,
         )
+
+    def _with_failures(self, node: str, rows: Sequence[PatchRow]) -> list[PatchRow]:
+        """What the release's install failed on, failed: a scan that came since shows it as missing."""
+        failed = self._failed.get(node, frozenset())
+        return [
+            replace(row, state="FAILED") if row.state == "MISSING" and (row.id, row.title) in failed else row
+            for row in rows
+        ]
+
+    @kept
+    def _failed(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Ids and titles of the patches that installs noted as failed, by node."""
+        return {one.node: frozenset(one.failed) for record in self.records for one in record.results if one.failed}
 
     def _explained(self, found: Sequence[Verified]) -> tuple[Verified, ...]:
         """With the line of output that explains each failure."""
@@ -197,5 +208,5 @@ def _joined(line: str, output: str) -> str:
 def _side_by_side(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     if not items:
         return []
-    with ThreadPoolExecutor(min(CALLS_AT_ONCE, len(items)), "node") as pool:
+    with ThreadPoolExecutor(min(patch_states.CALLS_AT_ONCE, len(items)), "node") as pool:
         return list(pool.map(work, items))
