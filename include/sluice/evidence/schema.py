@@ -166,8 +166,8 @@ PATCH_STATES = Table(
         Column(
             "state",
             WORD,
-            "INSTALLED, INSTALLED_OTHER, MISSING, FAILED, …; FAILED also where the release's install failed and the scan"
-            " behind its reboot, of which the rest is, says MISSING.",
+            "INSTALLED, INSTALLED_OTHER, MISSING, FAILED, …; FAILED also where the release's install failed and the"
+            " scan behind its reboot, of which the rest is, says MISSING.",
         ),
         Column("installed", MOMENT, "InstalledTime, where it is installed and that is known.", optional=True),
         Column(
