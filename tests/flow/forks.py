@@ -29,10 +29,13 @@ class _Rows(list[dict[str, Any]]):
 
 def tables_in_forks(patch: pytest.MonkeyPatch) -> None:
     """Read and write every table in a fork."""
-    read, write = tables.read, tables.write
+    read, write, by_release = tables.read, tables.write, tables.by_release
 
     def rows(*given: Any, **named: Any) -> _Rows:
         return _Rows(read(*given, **named).to_dicts())
+
+    def releases(*given: Any, **named: Any) -> list[tuple[str, _Rows]]:
+        return [(release, _Rows(frame.to_dicts())) for release, frame in by_release(*given, **named)]
 
     def written(store: FolderStore, table: str, release: Any, part: str, given: Any) -> str:
         key = in_a_fork(patch, lambda: write(store, table, release, part, given))
@@ -41,6 +44,7 @@ def tables_in_forks(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(tables, "write", written)
     patch.setattr(tables, "read", _forked(patch, rows))
+    patch.setattr(tables, "by_release", _forked(patch, releases))
     for module, name in ((tables, "of_release"), (queries, "sightings"), (report, "rendered")):
         patch.setattr(module, name, _forked(patch, _listed(getattr(module, name))))
     patch.setattr(queries, "durations", _forked(patch, queries.durations))
