@@ -38,7 +38,10 @@ NIGHTLY: dict[str, dict[str, Any]] = {
     "two releases, a late call": {"waves": (0, 2), "starts": (1, 4), "hands": 0},
     "two locations, a hand": {"waves": (0,), "locations": 2, "late": 0, "last_tick": 3},
     "two releases and three waves, a hand": {"late": 0, "starts": (1, 4)},
-}
+    "two locations and two releases of the same hour, nobody interferes": {
+        "waves": (0, 2), "starts": (1, 1), "locations": 2, "late": 0, "hands": 0, "last_tick": 2, "length": 1,
+    },
+}  # fmt: skip
 
 
 def walked(given: dict[str, Any]) -> None:
