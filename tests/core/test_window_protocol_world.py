@@ -1,7 +1,7 @@
 """The window protocol, walked: in every state that its small world has, no wave installs twice and none unannounced.
 
-`small_world` says what the world is. Each walk is exhaustive for its locations, waves, late calls and hands; half of
-them are walked for each change, all of them and larger ones at night. The walk itself is held to finding what is
+`small_world` says what the world is. Each walk is exhaustive for its locations, waves, late calls and hands; a third
+of them is walked for each change, all of them and larger ones at night. The walk itself is held to finding what is
 wrong: with each of the rules that the protocol stands on taken away it tells a story that ends in a second or an
 unannounced Install.
 """
@@ -53,7 +53,7 @@ def walked(given: dict[str, Any]) -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", share(list(WALKS), 2))
+@pytest.mark.parametrize("name", share(list(WALKS), 3))
 def test_no_wave_installs_twice_or_unannounced_and_close_and_sweep_put_to_rest(name: str) -> None:
     walked(WALKS[name])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from flow_world import FLEET, prepare, small
+from in_process import answer_in_process
 
 from lab.testing import LabHandle, lab, lab_server
 from sluice.core.policy.policy import Policy
@@ -38,3 +39,9 @@ def policy(aws_environment: LabHandle, tmp_path: Path) -> Policy:
     found = small(tmp_path / "evidence")
     prepare(aws_environment, found)
     return found
+
+
+@pytest.fixture
+def in_process(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lab answers in this process: a release makes hundreds of calls."""
+    answer_in_process(lab, monkeypatch)

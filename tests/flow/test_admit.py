@@ -23,6 +23,8 @@ from sluice.flow.admit import admit, read_admitted, read_part
 from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 WAVES = {"canary": 1, "shares": [25], "settle_minutes": 10}
 
 

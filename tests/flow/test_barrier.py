@@ -25,6 +25,8 @@ from sluice.flow.barrier import judge, settle
 from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 @pytest.fixture
 def lab_fleet() -> Fleet:

@@ -22,6 +22,8 @@ from sluice.flow.gate import allowed_now, gate, not_admissible, record_approval
 from sluice.flow.manifest import manifest
 from sluice.flow.run import Run
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 LINUX, UBUNTU = "AMAZON_LINUX_2023", "UBUNTU 22.04"
 
 

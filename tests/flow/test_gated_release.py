@@ -27,6 +27,8 @@ from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
 from sluice.flow.verify import verify
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 LINUX = "AMAZON_LINUX_2023"
 BUCKET = "sluice-operations-111111111111-eu-west-3"
 

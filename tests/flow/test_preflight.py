@@ -22,6 +22,8 @@ from sluice.flow.preflight import preflight
 from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 UNKNOWN = "unknown whether"
 
 

@@ -25,6 +25,8 @@ from sluice.flow.recall import Recalled, lift, recall
 from sluice.flow.run import Run
 from sluice.flow.verify import verify
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 BUCKET = "sluice-operations-111111111111-eu-west-3"
 
 

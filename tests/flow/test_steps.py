@@ -16,7 +16,6 @@ import yaml
 from botocore.httpsession import URLLib3Session
 from drive import Drive
 from flow_world import FLEET, HERE, NONPROD, PROD, SMALL, at, prepare, run_of, small
-from in_process import answer_in_process
 
 from lab.faults import FaultRule
 from lab.rules import Rule
@@ -41,6 +40,8 @@ from sluice.flow.sweep import sweep
 from sluice.flow.wave import advance
 from sluice.report import story
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 THREE = at(3, 3)
 THERE = "111111111111/eu-central-1"
 TWO_PLACES = str(Path(__file__).parents[1] / "airflow" / "fleet.yaml")
@@ -53,11 +54,6 @@ def script(text: str, **more: Any) -> dict[str, Any]:
 DRAIN, FILL = script("echo drain"), script("echo fill")
 TICKET = {"automation": "Open-Ticket", "parameters": {"Queue": "patching"}}
 TELL = {"function": "SSM-Tell", "parameters": {"text": "done", "to": ["first", "second"]}}
-
-
-@pytest.fixture(autouse=True)
-def _in_process(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer_in_process(lab, monkeypatch)
 
 
 @pytest.fixture

@@ -29,6 +29,8 @@ from sluice.flow.resolve import resolve
 from sluice.flow.run import Run
 from sluice.flow.verify import verify
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def rows(run: Run, table: str) -> list[dict[str, Any]]:
     day = date.fromisoformat(run.release.day)

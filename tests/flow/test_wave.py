@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from drive import Drive
 from flow_world import HERE, NONPROD, PROD, SCAN, at, run_of
-from in_process import answer_in_process
 
 from lab.ssm.model import Window
 from lab.testing import LabHandle
@@ -33,13 +32,9 @@ from sluice.flow.sweep import sweep
 from sluice.flow.verify import verify
 from sluice.flow.wave import advance, look
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 THREE = at(3, 3)
-
-
-@pytest.fixture(autouse=True)
-def _in_process(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lab answers in this process: a release makes hundreds of calls."""
-    answer_in_process(lab, monkeypatch)
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ def test_what_is_wrong_with_a_policy_is_said_of_the_users_own_file(tmp_path: Pat
         copied(file, tmp_path, DEMO, 0.06)
 
 
+@pytest.mark.nightly
 def test_two_rehearsals_of_the_default_policy_are_the_same_and_write_nothing_outside_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,15 +86,8 @@ def test_what_was_said_ends_with_the_releases_the_patches_and_the_invariant(
     assert "0 of them before their soak" in text
 
 
-def test_a_halt_in_the_middle_stops_what_runs_and_what_would_come(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said: list[str] = []
-    assert drill("halt", tmp_path, said.append) == 0, "\n".join(said)
-
-
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", ["bad-patch", "crash-after-open", "airflow-down", "retag"])
+@pytest.mark.parametrize("name", ["halt", "bad-patch", "crash-after-open", "airflow-down", "retag"])
 def test_each_drill_ends_as_it_must(tmp_path: Path, name: str) -> None:
     said: list[str] = []
     assert drill(name, tmp_path, said.append) == 0, "\n".join(said)
