@@ -81,17 +81,17 @@ def test_a_retry_goes_to_the_nodes_that_failed_and_to_no_other(lab: LabHandle, w
     assert well.node_id not in str(last_targets(lab))
 
 
-@pytest.mark.parametrize("name", ["policy", "window", "expedite"])
 def test_what_the_form_does_not_have_is_refused_and_chooses_neither_policy_nor_window(
-    world: Callable[..., World], tmp_path: Path, name: str
+    world: Callable[..., World], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Airflow takes any parameter; these would say who may, or which window, or what has soaked."""
     (tmp_path / "theirs").mkdir()
     _, theirs = written(tmp_path / "theirs")
     here = world(windows=windows(NONPROD, people={"run": ["carol"]}))
     here.to(at(17, 2, 50))
-    more = {"policy": str(theirs), "window": PROD, "expedite": [AGENT]}[name]
-    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z", name: more})
+    more = {"policy": str(theirs), "window": PROD, "expedite": [AGENT]}
+    found = here.run("patch_install_nonprod", {"occurrence": "2025-06-17T03:00:00Z", **more})
+    assert "found expedite, policy, window: trigger it again without" in capfd.readouterr().out
     assert (found.state, done(found, "begin")) == ("failed", {"failed"})
     assert found.tasks["wave_1.patch"] == ["upstream_failed"]
     assert releases(here, PROD) == []
