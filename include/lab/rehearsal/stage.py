@@ -57,7 +57,9 @@ class Stage:
     airflow: RestAirflow | None = field(default=None)
 
     def start_airflow(self) -> RestAirflow:
-        """Start Airflow and sign in as who asks and who answers."""
+        """Start Airflow, also once more, and sign in as who asks and who answers."""
+        if self.airflow is not None:
+            self.airflow.close()
         self.parts.start()
         self.airflow = RestAirflow(
             self._as("requester"),
