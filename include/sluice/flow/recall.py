@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sluice.aws import commands, executions, leases, operations, patch_states, recalls, tags, windows
 from sluice.aws.locations import in_each
@@ -109,10 +110,13 @@ def _carry_out(connection: Connection, policy: Policy, patch: str, by: str, beca
     stop = Halt(connection, policy, recalls.key_of(patch), None, by, because, tell)
     try:
         for window_id, window, enabled in _installing(connection, policy):
-            if enabled and _opens_for(connection, bucket, window, found, left):
+            by_admission = partial(_admitted, connection, bucket)
+            opens = partial(_installs, connection, bucket, window, found, by_admission)
+            if enabled and _known(opens, f"window {window}, which is open,", left):
                 stop.disable(window_id, window, enabled)
             for execution in _running(connection, window_id):
-                if _installs(connection, bucket, execution, window, found, left):
+                runs = partial(_installs, connection, bucket, window, found, partial(_reached, connection, execution))
+                if _known(runs, f"execution {execution} of {window}", left):
                     stop.cancel(execution, window)
     except AWSError as error:
         left.append(f"what runs could not be listed: {error}")
@@ -138,44 +142,43 @@ def _running(connection: Connection, window_id: str) -> Iterator[str]:
             yield one["WindowExecutionId"]
 
 
-def _opens_for(connection: Connection, bucket: str, window: str, recalled: Recall, left: list[str]) -> bool:
-    """Whether an open window is to install it: by its release's manifest, else by what the release's nodes lack.
-
-    If nobody can tell it does.
-    """
-    try:
-        lease = leases.lease_of(connection, bucket, window)
-        if lease is None or lease.owner is None:
-            return True
-        found = operations.read(connection, bucket, f"manifests/{lease.owner}/manifest.json")
-        if found is not None:
-            return bool(Manifest.of_json(found.json).recalled([recalled]))
-        admitted = operations.read_step(connection, bucket, lease.owner, "admitted")
-        if admitted is None:
-            return True
-        parts = [WavePart.of_json(one) for one in admitted["parts"]]
-        return lacking(connection, (node for part in parts for node in part.nodes), [recalled]) is not None
-    except AWSError as error:
-        left.append(f"whether window {window} is open to install it is not known, so it was disabled: {error}")
-        return True
-
-
 def _installs(
-    connection: Connection, bucket: str, execution: str, window: str, recalled: Recall, left: list[str]
+    connection: Connection,
+    bucket: str,
+    window: str,
+    recalled: Recall,
+    nodes_of: Callable[[str | None], Iterable[str] | None],
 ) -> bool:
-    """Whether an execution installs it: by its release's manifest, else by what its nodes lack; if unknown it does."""
+    """Whether a window installs it: by its release's manifest, else by what the nodes lack that it works on.
+
+    `nodes_of` is asked with the release that drives the window; None: nobody can tell, and it does.
+    """
+    lease = leases.lease_of(connection, bucket, window)
+    owner = lease.owner if lease else None
+    found = operations.read(connection, bucket, f"manifests/{owner}/manifest.json") if owner else None
+    if found is not None:
+        return bool(Manifest.of_json(found.json).recalled([recalled]))
+    nodes = nodes_of(owner)
+    return nodes is None or lacking(connection, nodes, [recalled]) is not None
+
+
+def _known(asked: Callable[[], bool], what: str, left: list[str]) -> bool:
+    """Whether something installs it; if nobody can tell it does, and that is said."""
     try:
-        lease = leases.lease_of(connection, bucket, window)
-        found = operations.read(connection, bucket, f"manifests/{lease.owner}/manifest.json") if lease else None
-        if found is not None:
-            return bool(Manifest.of_json(found.json).recalled([recalled]))
-        return lacking(connection, _nodes(connection, execution), [recalled]) is not None
+        return asked()
     except AWSError as error:
-        left.append(f"whether execution {execution} of {window} installs it is not known, so it was cancelled: {error}")
+        left.append(f"whether {what} installs it is not known, so it was stopped: {error}")
         return True
 
 
-def _nodes(connection: Connection, execution: str) -> Iterator[str]:
+def _admitted(connection: Connection, bucket: str, release: str | None) -> tuple[str, ...] | None:
+    """The nodes that a release has admitted in a location; None: nothing is recorded of that."""
+    step = operations.read_step(connection, bucket, release, "admitted") if release else None
+    return None if step is None else tuple(node for one in step["parts"] for node in WavePart.of_json(one).nodes)
+
+
+def _reached(connection: Connection, execution: str, release: str | None) -> Iterator[str]:
+    """The nodes that an execution's commands were sent to, whoever's it is."""
     for task in executions.tasks(connection, execution):
         for one in executions.invocations(connection, execution, task["TaskExecutionId"]):
             if one.get("ExecutionId") and one["TaskType"] == "RUN_COMMAND":
