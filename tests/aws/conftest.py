@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from policies import FOUR
 
 from lab.testing import LabHandle, lab, lab_fleet, lab_server
 
@@ -21,3 +22,10 @@ def aws_environment(lab: LabHandle, monkeypatch: pytest.MonkeyPatch) -> LabHandl
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", lab.world.default_region)
     return lab
+
+
+@pytest.fixture
+def accounts(lab: LabHandle) -> None:
+    """Roles can be assumed in accounts that the lab has."""
+    for location in FOUR:
+        lab.location(location["account"], location["region"])

@@ -190,3 +190,24 @@ def _window(window: Any, tags: Any) -> dict[str, Any]:
         "targets": sorted((one.name, one.targets, one.owner_information) for one in window.targets.values()),
         "tasks": sorted(tasks, key=str),
     }
+
+
+INSTALL = "sluice-install-nonprod"
+
+
+def window_named(lab: LabHandle, name: str) -> Any:
+    return next(window for window in lab.location().windows.values() if window.name == name)
+
+
+def foreign_things(lab: LabHandle) -> dict[str, str]:
+    """A baseline, a registration, a window and an association of others, away from the policy's groups."""
+    ssm = lab.client("ssm")
+    baseline = ssm.create_patch_baseline(Name="sluice-amazon", OperatingSystem="AMAZON_LINUX_2023")["BaselineId"]
+    ssm.register_patch_baseline_for_patch_group(BaselineId=baseline, PatchGroup="theirs")
+    window = theirs_window(lab, "theirs")
+    association = ssm.create_association(
+        Name="AWS-RunPatchBaseline",
+        Parameters={"Operation": ["Scan"]},
+        Targets=[{"Key": "tag:Patch Group", "Values": ["theirs"]}],
+    )["AssociationDescription"]["AssociationId"]
+    return {"baseline": baseline, "window": window, "association": association}

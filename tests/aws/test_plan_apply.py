@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -11,16 +10,17 @@ from typing import Any
 import pytest
 from policies import (
     FOUR,
-    SMALL,
+    INSTALL,
     apply,
     apply_everywhere,
     changed,
     connect,
+    foreign_things,
     plan,
     plan_everywhere,
     small,
     state,
-    theirs_window,
+    window_named,
 )
 
 from lab.faults import FaultRule
@@ -28,27 +28,12 @@ from lab.testing import LabHandle
 from sluice.aws.apply import apply_plan
 from sluice.aws.permissions import declared
 from sluice.aws.session import Connection
-from sluice.core.errors import AnswerError, AWSError, TakeOverError
+from sluice.core.errors import AnswerError, AWSError
 from sluice.core.policy import reboot_document
 from sluice.core.policy.objects import CANNOT_FIRE, DOCUMENT, TASK, WINDOW, Key
-from sluice.core.policy.policy import Policy
 from sluice.files import SHIPPED, read_policy
 
-pytestmark = pytest.mark.usefixtures("aws_environment")
-
-
-@pytest.fixture(autouse=True)
-def accounts(lab: LabHandle) -> None:
-    """Roles can be assumed in accounts that the lab has."""
-    for location in FOUR:
-        lab.location(location["account"], location["region"])
-
-
-INSTALL = "sluice-install-nonprod"
-
-
-def window_named(lab: LabHandle, name: str) -> Any:
-    return next(window for window in lab.location().windows.values() if window.name == name)
+pytestmark = pytest.mark.usefixtures("aws_environment", "accounts")
 
 
 def test_a_policy_goes_round_over_two_accounts_with_two_regions(lab: LabHandle) -> None:
@@ -258,145 +243,6 @@ def test_removing_everything_leaves_what_was_before(lab: LabHandle) -> None:
     assert theirs
 
 
-def foreign_things(lab: LabHandle) -> dict[str, str]:
-    """A baseline, a registration, a window and an association of others, away from the policy's groups."""
-    ssm = lab.client("ssm")
-    baseline = ssm.create_patch_baseline(Name="sluice-amazon", OperatingSystem="AMAZON_LINUX_2023")["BaselineId"]
-    ssm.register_patch_baseline_for_patch_group(BaselineId=baseline, PatchGroup="theirs")
-    window = theirs_window(lab, "theirs")
-    association = ssm.create_association(
-        Name="AWS-RunPatchBaseline",
-        Parameters={"Operation": ["Scan"]},
-        Targets=[{"Key": "tag:Patch Group", "Values": ["theirs"]}],
-    )["AssociationDescription"]["AssociationId"]
-    return {"baseline": baseline, "window": window, "association": association}
-
-
-def test_foreign_objects_are_never_touched_not_even_of_the_same_name(lab: LabHandle) -> None:
-    theirs = foreign_things(lab)
-    location = lab.location()
-    before = (
-        location.baselines[theirs["baseline"]].body,
-        repr(location.windows[theirs["window"]]),
-        repr(location.associations[theirs["association"]]),
-        location.patch_groups["theirs", "AMAZON_LINUX_2023"],
-    )
-    connection = connect(small())
-    apply(connection, small())
-    apply(connection, changed(small(), "windows", 1, "duration_hours", value=6))
-    apply_plan(connection, "sluice", plan(connection, small(), empty=True))
-    assert before == (
-        location.baselines[theirs["baseline"]].body,
-        repr(location.windows[theirs["window"]]),
-        repr(location.associations[theirs["association"]]),
-        location.patch_groups["theirs", "AMAZON_LINUX_2023"],
-    )
-
-
-def test_two_deployments_in_one_account_do_not_touch_each_other(lab: LabHandle) -> None:
-    one = small(extras={})
-    other = small(
-        deployment="other",
-        extras={},
-        patch_groups=[
-            {"name": "their-linux", "ring": "nonprod", "baselines": ["ubuntu"], "products": ["UBUNTU 22.04"]}
-        ],
-        windows=[],
-        baselines=[{"name": "ubuntu", "os": "UBUNTU", "rules": [{"priority": ["Required"]}]}],
-    )
-    connection = connect(one)
-    apply(connection, one)
-    apply(connection, other)
-    assert plan(connection, one).pending == ()
-    apply_plan(connection, "other", plan(connection, other, empty=True))
-    assert plan(connection, one).pending == ()
-
-
-def test_the_document_stays_while_another_deployment_has_windows_and_goes_with_the_last(lab: LabHandle) -> None:
-    pilot = small(
-        deployment="pilot",
-        baselines=[{"name": "ubuntu", "os": "UBUNTU", "rules": [{"priority": ["Required"]}]}],
-        patch_groups=[{"name": "pilot", "ring": "nonprod", "baselines": ["ubuntu"], "products": ["UBUNTU 22.04"]}],
-        windows=[{**SMALL["windows"][0], "patch_groups": ["pilot"]}],
-        extras={},
-    )
-    connection = connect(small())
-    apply(connection, pilot)
-    apply(connection, small())
-    leaving = plan(connection, pilot, empty=True)
-    assert [(notice.kind, notice.id) for notice in leaving.notices[:1]] == [("document", reboot_document.NAME)]
-    assert "stays: windows of other deployments run it (sluice)" in leaving.notices[0].effect
-    apply_plan(connection, "pilot", leaving)
-    assert plan(connection, pilot, empty=True).pending == ()
-    assert reboot_document.NAME in lab.location().documents
-    assert plan(connection, small()).pending == ()
-    apply_plan(connection, "sluice", plan(connection, small(), empty=True))
-    assert reboot_document.NAME not in lab.location().documents
-
-
-def test_a_group_that_a_foreign_baseline_serves_needs_to_be_taken_over(lab: LabHandle) -> None:
-    ssm = lab.client("ssm")
-    baseline = ssm.create_patch_baseline(Name="theirs", OperatingSystem="UBUNTU")["BaselineId"]
-    ssm.register_patch_baseline_for_patch_group(BaselineId=baseline, PatchGroup="nonprod-linux")
-    connection = connect(small())
-    made = plan(connection, small())
-    assert made.needs() == ("nonprod-linux",)
-    lab.server.calls.clear()
-    with pytest.raises(TakeOverError, match="--take-over 'nonprod-linux'"):
-        apply_plan(connection, "sluice", made)
-    assert lab.server.calls.total(mutating=True) == 0
-    apply_plan(connection, "sluice", made, ("nonprod-linux",))
-    assert plan(connection, small()).pending == ()
-    assert baseline in lab.location().baselines
-
-
-def test_a_foreign_window_on_a_group_is_named_with_what_would_change_for_it(lab: LabHandle) -> None:
-    window = theirs_window(lab, "nonprod-linux")
-    connection = connect(small())
-    made = plan(connection, small())
-    (notice,) = made.notices
-    assert (notice.id, notice.take_over) == (window, ("nonprod-linux",))
-    assert "becomes the policy's at once" in notice.effect
-    with pytest.raises(TakeOverError):
-        apply_plan(connection, "sluice", made)
-    apply(connection, small(), "nonprod-linux")
-    later = plan(connection, changed(small(), "windows", 1, "duration_hours", value=5))
-    assert [notice.take_over for notice in later.notices] == [()]
-    assert later.needs() == ()
-
-
-def test_an_association_on_every_node_and_a_patch_policy_are_reported(lab: LabHandle) -> None:
-    ssm = lab.client("ssm")
-    ssm.create_association(
-        Name="AWS-RunPatchBaseline",
-        AssociationName="nightly",
-        Parameters={"Operation": ["Scan"]},
-        Targets=[{"Key": "InstanceIds", "Values": ["*"]}],
-    )
-    ssm.create_association(
-        Name="AWS-RunPatchBaseline",
-        AssociationName="AWS-QuickSetup-PatchPolicy-ScanForPatches-LA-abcde",
-        Parameters={"Operation": ["Scan"]},
-        Targets=[{"Key": "InstanceIds", "Values": ["*"]}],
-    )
-    made = plan(connect(small()), small())
-    assert [(notice.kind, notice.take_over) for notice in made.notices] == [
-        ("association", ("nonprod-linux", "prod windows")),
-        ("patch policy", ()),
-    ]
-
-
-def test_a_document_of_others_by_our_name_is_not_overwritten(lab: LabHandle) -> None:
-    step = {"name": "a", "action": "aws:runShellScript", "inputs": {"runCommand": ["true"]}}
-    theirs = json.dumps({"schemaVersion": "2.2", "mainSteps": [step]})
-    lab.client("ssm").create_document(Name=reboot_document.NAME, Content=theirs, DocumentType="Command")
-    connection = connect(small())
-    made = plan(connection, small())
-    assert made.needs() == (f"document {reboot_document.NAME}",)
-    apply_plan(connection, "sluice", made, made.needs())
-    assert plan(connection, small()).pending == ()
-
-
 def test_a_changed_document_becomes_a_new_default_version_and_an_old_one_again(lab: LabHandle) -> None:
     connection = connect(small())
     apply(connection, small())
@@ -531,81 +377,3 @@ def test_tasks_are_registered_on_their_own_slot(lab: LabHandle) -> None:
         ("nonprod-linux.UBUNTU_22.04", ["nonprod-linux.UBUNTU_22.04"]),
     ]
     assert plan(connect(small()), small()).ids[Key(TASK, "install-nonprod/nonprod-linux.UBUNTU_22.04")]
-
-
-STEPS: dict[str, Any] = {
-    "before": [
-        {"document": "Drain"},
-        {"automation": "Open-Ticket", "parameters": {"Queue": ["a", "b"], "Operation": "x"}},
-    ],
-    "after": [{"function": "SSM-Tell", "parameters": {"text": "done", "to": ["first", "second"]}}, {"automation": "B"}],
-}
-
-
-def with_steps(**steps: Any) -> Policy:
-    """The small policy whose install window has steps, run by the ring's own role."""
-    policy = small(roles={"assume": True}, locations=FOUR[:1])
-    windows = [one.model_dump(exclude_unset=True) for one in policy.windows]
-    windows[1] |= steps
-    return small(roles={"assume": True}, locations=FOUR[:1], windows=windows)
-
-
-def test_automations_and_functions_get_windows_of_their_own_and_go_round(lab: LabHandle) -> None:
-    policy = with_steps(**STEPS)
-    connection = connect(policy)
-    apply(connection, policy)
-    assert plan(connection, policy).pending == ()
-    made = {
-        "before-2": ("AUTOMATION", "Open-Ticket"),
-        "after-1": ("LAMBDA", "SSM-Tell"),
-        "after-2": ("AUTOMATION", "B"),
-    }
-    for name, (kind, what) in made.items():
-        window = window_named(lab, f"{INSTALL}-{name}")
-        assert (window.enabled, window.start_date, window.targets) == (False, "2099-12-31T23:59:59Z", {})
-        (task,) = window.tasks.values()
-        assert (task.task_type, task.task_arn, task.targets) == (kind, what, [])
-        assert str(task.service_role_arn).endswith(":role/sluice-window-nonprod")
-    assert not [one for one in lab.location().windows.values() if one.name == f"{INSTALL}-before-1"]
-    lab.advance(days=9)
-    (scans,) = {one.window_id for one in lab.location().executions.values()}
-    assert scans == window_named(lab, "sluice-scan-daily").window_id, "at rest no step runs"
-
-
-def test_a_step_that_changes_becomes_what_it_is_now_and_one_that_is_gone_is_removed(lab: LabHandle) -> None:
-    before = with_steps(before=[{"automation": "A"}, {"function": "F"}])
-    connection = connect(before)
-    without = with_steps()
-    apply(connection, without)
-    bare = state(lab)
-    apply(connection, before)
-    for other in (
-        with_steps(before=[{"automation": "A", "parameters": {"p": "1"}}, {"function": "F"}]),
-        with_steps(before=[{"function": "F", "parameters": {"p": "1"}}, {"automation": "A"}]),
-        with_steps(before=[{"document": "D"}, {"automation": "A"}]),
-    ):
-        assert plan(connection, other).pending != ()
-        apply(connection, other)
-        assert plan(connection, other).pending == ()
-    observed = before.model_copy(update={"mode": "observe"})
-    apply(connection, observed)
-    assert state(lab) == bare, "where a policy only observes there is nothing to run"
-    window_names = {one.name for one in lab.location().windows.values()}
-    assert not [name for name in window_names if "before" in name]
-
-
-def test_drift_of_a_steps_window_is_seen_and_put_right(lab: LabHandle) -> None:
-    policy = with_steps(**STEPS)
-    connection = connect(policy)
-    apply(connection, policy)
-    window = window_named(lab, f"{INSTALL}-after-1")
-    (task_id,) = window.tasks
-    lab.client("ssm").update_maintenance_window(WindowId=window.window_id, Enabled=True)
-    lab.client("ssm").update_maintenance_window_task(
-        WindowId=window.window_id, WindowTaskId=task_id, TaskInvocationParameters={"Lambda": {"Payload": b"other"}}
-    )
-    found = {key.noun for key in (change.key for change in plan(connection, policy).pending)}
-    assert found == {"window", "task"}
-    apply(connection, policy)
-    assert plan(connection, policy).pending == ()
-    assert not window_named(lab, f"{INSTALL}-after-1").enabled
