@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import _thread
 import signal
+import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -70,7 +72,7 @@ def run_dag(
     if answer:
         person.start()
     try:
-        with warnings.catch_warnings(), _by_calendar(scheduled):
+        with warnings.catch_warnings(), _by_calendar(scheduled), _restless():
             # Airflow's own, of a DAG with several versions: here a version with each policy's deadline.
             warnings.filterwarnings("ignore", "Multiple rows returned with uselist=False")
             run = dag.test(run_conf=dict(conf), logical_date=None)
@@ -87,6 +89,26 @@ def run_dag(
     for one in sorted(run.get_task_instances(), key=lambda one: (one.task_id, one.map_index)):
         states.setdefault(one.task_id, []).append(str(one.state))
     return Run(str(run.state.value), states, _report(run), person.asked, _note(run), person.left, _links(run))
+
+
+@contextmanager
+def _restless() -> Iterator[None]:
+    """Let `dag.test()` look again at once where it finds nothing to run.
+
+    It sleeps a second there, which is after each layer of skipped tasks and while somebody is asked.
+    """
+    from airflow.sdk import DAG
+
+    sleep = time.sleep
+
+    def short(seconds: float) -> None:
+        sleep(0.05 if sys._getframe(1).f_code is DAG.test.__code__ else seconds)
+
+    time.sleep = short
+    try:
+        yield
+    finally:
+        time.sleep = sleep
 
 
 @contextmanager
@@ -180,7 +202,7 @@ class _Person(threading.Thread):
         from sqlalchemy.exc import OperationalError
 
         try:
-            while not self.done.wait(0.2) and self.asked is None:
+            while not self.done.wait(0.05) and self.asked is None:
                 with suppress(OperationalError):  # the run writes at the same moment, and SQLite has one writer
                     self._look()
         except Exception as error:  # dag.test() would wait for an answer forever
