@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lab.os_products import PRODUCTS
-from sluice.core.os_product import covers, operating_system, os_product
+from sluice.core.os_product import covers, operating_system, os_product, overlap
 from sluice.core.policy.baselines import OperatingSystem
 
 
@@ -52,7 +52,26 @@ def test_a_product_has_the_version_that_people_know_it_by(name: str, version: st
         ("AMAZON_LINUX_2", "AMAZON_LINUX_2023", False),
         ("AMAZON_LINUX_2023", "AMAZON_LINUX_2023", True),
         ("UBUNTU", "UBUNTU 22.04", True),
+        ("WINDOWS", "WINDOWS Server 2012", True),
+        ("WINDOWS Server 2012", "WINDOWS Server 2012", True),
+        ("WINDOWS Server 2012", "WINDOWS Server 2012 R2", False),
+        ("WINDOWS 10", "WINDOWS 10 R2", False),
     ],
 )
 def test_a_listed_product_covers_its_minor_versions_alone(listed: str, product: str, *, is_covered: bool) -> None:
     assert covers(listed, product) is is_covered
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "do_overlap"),
+    [
+        ("REDHAT_ENTERPRISE_LINUX 9", "REDHAT_ENTERPRISE_LINUX 9.4", True),
+        ("REDHAT_ENTERPRISE_LINUX 9.4", "REDHAT_ENTERPRISE_LINUX 9.6", False),
+        ("UBUNTU", "UBUNTU 22.04", True),
+        ("UBUNTU", "DEBIAN 12", False),
+        ("WINDOWS Server 2012", "WINDOWS Server 2012 R2", False),
+        ("AMAZON_LINUX_2", "AMAZON_LINUX_2023", False),
+    ],
+)
+def test_listed_products_overlap_where_a_node_may_be_of_both(one: str, other: str, *, do_overlap: bool) -> None:
+    assert overlap(one, other) is overlap(other, one) is do_overlap

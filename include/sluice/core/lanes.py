@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sluice.core.os_product import operating_system, overlap
 from sluice.core.policy.baselines import Baseline, OperatingSystem, PatchGroup
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.rings import Ring
@@ -48,7 +49,7 @@ def lanes(policy: Policy) -> tuple[Lane, ...]:
     for product in products:
         stages = tuple(Stage(ring, tuple(_stops(policy, ring, product))) for ring in policy.rings)
         if any(stage.stops for stage in stages):
-            os = OperatingSystem(product.partition(" ")[0])
+            os = OperatingSystem(operating_system(product))
             key = (os, *((stop.window.name, stop.baseline.name) for stage in stages for stop in stage.stops))
             earlier = found[key].products if key in found else ()
             found[key] = Lane(os, (*earlier, product), stages)
@@ -60,19 +61,14 @@ def _stops(policy: Policy, ring: Ring, product: str) -> Iterator[Stop]:
     seen = set()
     for window in policy.windows:
         for group in groups_of(policy, window) if window.installs else ():
-            if group.ring == ring.name and any(_same(product, own) for own in group.products):
+            if group.ring == ring.name and any(overlap(product, own) for own in group.products):
                 baseline = _baseline(group, product, baselines)
                 if baseline is not None and (window.name, baseline.name) not in seen:
                     seen.add((window.name, baseline.name))
                     yield Stop(window, baseline)
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two names mean the same nodes in part: `REDHAT_ENTERPRISE_LINUX 9` is 9.0 to 9.99."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
-
-
 def _baseline(group: PatchGroup, product: str, baselines: dict[str, Baseline]) -> Baseline | None:
-    os = product.partition(" ")[0]
+    os = operating_system(product)
     own = (baselines[name] for name in group.baselines if name in baselines)
     return next((baseline for baseline in own if baseline.os == os), None)

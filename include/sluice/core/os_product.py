@@ -48,5 +48,15 @@ def operating_system(product: str) -> str:
 
 
 def covers(listed: str, product: str) -> bool:
-    """Whether a product that a policy lists is a node's: `CENTOS 7` covers `CENTOS 7.9.2009`, not `CENTOS 70`."""
-    return product == listed or product.startswith((f"{listed}.", f"{listed} "))
+    """Whether a product that a policy lists is a node's: `CENTOS 7` covers `CENTOS 7.9.2009`, not `CENTOS 70`.
+
+    One without a version covers every version: `UBUNTU` is `UBUNTU 22.04` as well. A release of Windows is a version
+    of its own: `WINDOWS Server 2012` is not `WINDOWS Server 2012 R2`.
+    """
+    versioned = any(letter.isdigit() for letter in listed.partition(" ")[2])
+    return product == listed or product.startswith(f"{listed}." if versioned else f"{listed} ")
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether some node is of both products that a policy lists: one of them covers the other."""
+    return covers(one, other) or covers(other, one)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
+from sluice.core.os_product import overlap
 from sluice.core.policy.baselines import PatchGroup
 from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject, system_of
 from sluice.core.policy.rings import SEVERITIES, Ring
@@ -65,17 +66,12 @@ def _baselines(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]
 
 def _overlapping_products(group: PatchGroup, at: Path) -> Iterator[Found]:
     for (_, one), (number, other) in combinations(enumerate(group.products), 2):
-        if same_product(one, other):
+        if overlap(one, other):
             yield Found(
                 "P167",
                 (*at, "products", number),
                 f"expected each node in one slot, found {one} and {other}, which both mean some: keep one",
             )
-
-
-def same_product(one: str, other: str) -> bool:
-    """Whether some node is of both: `REDHAT_ENTERPRISE_LINUX 9` is 9.0 to 9.99 as well."""
-    return one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
 
 
 def _twins(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]:
@@ -85,7 +81,7 @@ def _twins(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]:
         return
     soaking = [p for other in subject.policy.patch_groups if other.ring == before.name for p in other.products]
     for number, product in enumerate(group.products):
-        if not any(same_product(product, other) for other in soaking):
+        if not any(overlap(product, other) for other in soaking):
             yield Found(
                 "P165",
                 (*at, "products", number),
