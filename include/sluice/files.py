@@ -18,6 +18,7 @@ from sluice.core.errors import Place, PolicyError, PolicyProblem
 
 if TYPE_CHECKING:
     from sluice.core.policy.load import Loaded
+    from sluice.core.policy.policy import Policy
 
 VARIABLE = "SLUICE_POLICY"
 
@@ -32,6 +33,9 @@ LARGEST = 2_000_000
 MOST = 100
 """Files of one policy."""
 
+HALTED_BY = frozenset({"deployment", "endpoint", "locations", "operations_bucket", "roles"})
+"""Keys of the policy that a halt goes by: where there is something of ours, and as whom it is stopped."""
+
 
 def read_policy(path: str | None = None, environment: Mapping[str, str] | None = None) -> Loaded:
     """The policy at a path, or where it is when none is given; `environment` is the process's unless given.
@@ -42,6 +46,20 @@ def read_policy(path: str | None = None, environment: Mapping[str, str] | None =
     if problems or loaded is None:
         raise PolicyError(problems)
     return loaded
+
+
+def read_policy_to_halt(
+    path: str | None = None, environment: Mapping[str, str] | None = None
+) -> tuple[Policy, list[PolicyProblem]]:
+    """What a halt needs of the policy, and what is wrong in the rest of it, which is no reason not to halt.
+
+    Raises PolicyError with everything that is wrong where a part of that is (`HALTED_BY`): of a location or a role
+    that cannot be read nobody knows which was meant.
+    """
+    problems, loaded = examine_policy(path, environment)
+    if loaded is None or any(part[0] in HALTED_BY for part in loaded.taken.faulty if part):
+        raise PolicyError(problems)
+    return loaded.policy, problems
 
 
 def examine_policy(

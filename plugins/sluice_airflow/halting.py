@@ -63,7 +63,7 @@ def halt(params: Mapping[str, Any] | None = None) -> dict[str, Any]:
 def report(params: Mapping[str, Any] | None = None) -> str:
     """Tell whom the policy's `notify` names; fails where something was not halted, so that the run does."""
     from sluice_airflow.notices import send
-    from sluice_airflow.runs import read
+    from sluice_airflow.runs import read_to_halt
 
     given = params or {}
     ti = get_current_context()["ti"]
@@ -71,7 +71,7 @@ def report(params: Mapping[str, Any] | None = None) -> str:
     ti.xcom_push(key="report", value=said)
     what = f"{given['release']} {'lifted' if given.get('lift') else 'halted'}"
     line = _line(said) if said else "nothing was done: the log of `halt` says why"
-    send(read(), f"Sluice: {what}", f"{what}: {given['reason']}\n{line}")
+    send(read_to_halt(), f"Sluice: {what}", f"{what}: {given['reason']}\n{line}")
     if said is None or said["left"]:
         raise AirflowFailException(line)
     return line
@@ -81,10 +81,10 @@ def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `halt` and `lift`."""
     from sluice.core.policy.places import chosen
     from sluice_airflow.aws import connections
-    from sluice_airflow.runs import UNKNOWN, read, refuse_unknown
+    from sluice_airflow.runs import UNKNOWN, read_to_halt, refuse_unknown
 
     refuse_unknown(get_current_context())
-    policy = read()
+    policy = read_to_halt()
     name = params["release"]
     return {
         "policy": policy,

@@ -76,6 +76,16 @@ def read() -> Policy:
     return read_policy().policy
 
 
+def read_to_halt() -> Policy:
+    """As `read`, of a policy that may have errors where a halt needs nothing; they are printed."""
+    from sluice.files import read_policy_to_halt
+
+    policy, problems = read_policy_to_halt()
+    for problem in problems:
+        print(problem)
+    return policy
+
+
 def scheduled(dag_run: Any) -> bool:
     """Whether the calendar made the run; everything else counts as asked for by hand."""
     return str(getattr(dag_run.run_type, "value", dag_run.run_type)) == "scheduled"

@@ -9,7 +9,7 @@ import pytest
 
 from sluice import files
 from sluice.core.errors import PolicyError
-from sluice.files import policy_files, read_policy
+from sluice.files import policy_files, read_policy, read_policy_to_halt
 
 POLICY = "version: 1\nmode: observe\nrings: [{name: nonprod}]\n"
 WINDOWS = "windows:\n  - {name: a, operation: scan, schedule: 'cron(0 1 * * ? *)', duration_hours: 2}\n"
@@ -132,3 +132,31 @@ def test_unreadable_files_and_wrong_ones_are_said_at_once(tmp_path: Path) -> Non
         ["b.yaml:2", "P006 error"],
         ["c.yaml", "P010 error"],
     ]
+
+
+def test_a_halt_reads_what_it_needs_of_a_policy_with_errors_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(
+        POLICY + "deployment: blue\n" + WINDOWS.replace("duration", "durration"), "utf-8"
+    )
+    policy, problems = read_policy_to_halt("policy.yaml", {})
+    assert policy.deployment == "blue"
+    assert [problem.place.line for problem in problems] == [6, 6]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "deploymnt: blue",
+        "deployment: [blue]",
+        "deployment: blue\ndeployment: green",
+        "locations: [{account: '111111111111', region: nowhere}]",
+        "locations: [{acount: '111111111111', region: eu-west-3}]",
+        "operations_bucket: ${env:OPERATIONS}",
+        "roles: {halte: Halter}",
+        "endpoint: 7",
+    ],
+)
+def test_where_a_halt_would_stop_something_else_or_as_somebody_else_it_refuses(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "policy.yaml").write_text(f"{POLICY}{wrong}\n", "utf-8")
+    with pytest.raises(PolicyError):
+        read_policy_to_halt("policy.yaml", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -260,7 +261,9 @@ def test_it_needs_no_evidence_store_no_airflow_and_no_sound_policy(lab: LabHandl
         update={"evidence": one.evidence.model_copy(update={"folder": str(tmp_path / "not-a-folder")})}
     )
     file = tmp_path / "policy.yaml"
-    file.write_text(nowhere.model_dump_json(by_alias=True, exclude_unset=True))
+    data = json.loads(nowhere.model_dump_json(by_alias=True, exclude_unset=True))
+    data["windows"][0]["shedule"] = data["windows"][0].pop("schedule")
+    file.write_text(json.dumps(data))
     code = (
         "import sys; sys.modules['airflow'] = None; sys.modules['polars'] = None\n"
         "from sluice.__main__ import main\n"
@@ -268,6 +271,7 @@ def test_it_needs_no_evidence_store_no_airflow_and_no_sound_policy(lab: LabHandl
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, "1 of 1 locations halted." in done.stdout) == (0, True), done.stderr
+    assert "The policy has errors that no halt waits for: 2; `python -m sluice check` lists them." in done.stdout
     assert enabled(lab, one) == []
 
 

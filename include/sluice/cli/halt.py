@@ -1,9 +1,10 @@
 """`python -m sluice halt`: stop a release, or everything, in all locations at once; or lift that again.
 
 It needs the policy and AWS credentials (where roles are assumed: the halter's), and neither Airflow nor the
-evidence store. Windows are disabled, what runs is cancelled, and a mark in the operations bucket keeps what is
-halted from opening anything again. It may be given again at any time. docs/halt.md says what it does, and what
-becomes of nodes that were in the middle.
+evidence store; an error in the policy hinders it only where it says which locations, as whom and whose windows.
+Windows are disabled, what runs is cancelled, and a mark in the operations bucket keeps what is halted from opening
+anything again. It may be given again at any time. docs/halt.md says what it does, and what becomes of nodes that
+were in the middle.
 """
 
 from __future__ import annotations
@@ -43,13 +44,19 @@ def add(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Halt or lift, and say what was done and what was not."""
     from sluice.aws.session import Connections
-    from sluice.core.errors import SluiceError
-    from sluice.files import read_policy
+    from sluice.core.errors import PolicyError, SluiceError
+    from sluice.files import read_policy_to_halt
     from sluice.flow.halt import halt, lift
 
     if bool(options.release) == options.all:
         raise SluiceError("expected the id of a release, or --all, found both or neither: nothing was halted")
-    policy = read_policy(options.policy).policy  # whatever the check thinks of it: it names the locations
+    try:
+        policy, problems = read_policy_to_halt(options.policy)
+    except PolicyError as error:
+        advice = "mend what a halt goes by (docs/halt.md), or name a policy that has it right with --policy"
+        raise SluiceError(f"{error}\nnothing was halted: {advice}") from None
+    if problems:
+        print(f"The policy has errors that no halt waits for: {len(problems)}; `python -m sluice check` lists them.")
     connections = Connections.of(policy)
     places = plans.chosen(policy, options)
     asked = {"by": getpass.getuser(), "because": options.reason, "locations": places, "opened": plans.announce}
