@@ -159,14 +159,76 @@ def test_production_is_known_by_its_manifest_and_reported_with_it(lab: LabHandle
         assert section in page
     (reported,) = queries.releases(run.store, date(2025, 6, 30), date(2025, 6, 30), window=PROD)
     assert (reported.release, reported.outcome, reported.pending_reboot) == (run.release.id, "released", 2)
-    # Somebody scans before a retry reads back: said to be another's, and what the node is now still counts.
-    ssm = lab.client("ssm")
-    nodes = [one["node"] for one in rows(run, "patch_summaries")]
-    ssm.send_command(DocumentName="AWS-RunPatchBaseline", InstanceIds=nodes, Parameters={"Operation": ["Scan"]})
-    lab.advance(hours=1)
-    assert verify(run)["pending_reboot"] == 2
+
+
+def test_where_somebody_scans_before_it_is_read_back_that_is_said_and_what_the_node_is_now_counts(
+    lab: LabHandle, policy: Policy
+) -> None:
+    run = driven(lab, policy, NONPROD, at(17, 3))
+    scanned(lab, [one.node_id for one in lab.location().nodes.values()])
+    assert verify(run)["succeeded"] == 2
     assert {(one["ours"], one["joined_by"]) for one in rows(run, "patch_summaries")} == {(False, None)}
     assert all("its state is of a later Scan" in one["line"] for one in rows(run, "patch_summaries"))
+
+
+def test_read_back_again_later_a_node_stays_as_it_was_read_and_what_failed_and_soaks_stays_so(
+    lab: LabHandle, policy: Policy
+) -> None:
+    bad = failing(lab, "web-nonprod-02")
+    run = driven(lab, policy, NONPROD, at(17, 3))
+    told = verify(run)
+    before = {table: rows(run, table) for table in ("patch_summaries", "patch_states")}
+    lab.location().nodes[bad].faults = NodeFaults()
+    for day in range(18, 23):
+        verify(driven(lab, policy, SCAN, at(day, 1)))
+    known = entries_of(run, policy, at(22, 3))
+    assert {entry.status for entry in known} >= {"void"}
+    scanned(lab, [bad])
+    assert verify(run) == told
+    assert {table: rows(run, table) for table in before} == before
+    assert entries_of(run, policy, at(22, 3)) == known
+
+
+def test_what_this_release_did_to_a_node_after_it_was_read_back_is_read_anew(lab: LabHandle, policy: Policy) -> None:
+    lab.advance_to(at(17, 2))
+    run = run_of(policy, NONPROD, at(17, 3), run_id="twice")
+    drive = UntilClosed(lab, run)
+    drive.until_admitted()
+    drive.wave(HERE, 1, "install")
+    assert verify(run)["pending_reboot"] == 2
+    waiting = {one["operation_end"] for one in rows(run, "patch_summaries")}
+    for kind in ("reboot", "rescan"):
+        drive.wave(HERE, 1, kind)
+    assert verify(run)["succeeded"] == 2
+    assert min(one["operation_end"] for one in rows(run, "patch_summaries")) > max(waiting)
+
+
+def test_a_scan_of_others_before_it_is_read_back_hides_no_failure(aws_environment: LabHandle, tmp_path: Path) -> None:
+    lab = aws_environment
+    windows = [{**one, **({"reboot": "never"} if one["name"] == NONPROD else {})} for one in SMALL["windows"]]
+    policy = small(tmp_path, windows=windows)
+    prepare(lab, policy)
+    bad = failing(lab, "web-nonprod-02")
+    run = driven(lab, policy, NONPROD, at(17, 3))
+    scanned(lab, [bad])
+    verify(run)
+    failed = {(one["node"], one["state"]) for one in rows(run, "patch_states") if one["state"] == "FAILED"}
+    assert failed == {(bad, "FAILED")}
+    assert {entry.status for entry in entries_of(run, policy, at(17, 8))} >= {"void"}
+
+
+def scanned(lab: LabHandle, nodes: list[str]) -> None:
+    """Somebody scans nodes by hand, a while after what was done to them before."""
+    lab.advance(minutes=10)
+    parameters = {"Operation": ["Scan"]}
+    lab.client("ssm").send_command(DocumentName="AWS-RunPatchBaseline", InstanceIds=nodes, Parameters=parameters)
+    lab.advance(hours=1)
+
+
+def entries_of(run: Run, policy: Policy, when: datetime) -> list[Any]:
+    """What the ledger knows of the patches on non-production at a time."""
+    _, ring = policy.rings
+    return list(fold(known_sightings(run, when), "AMAZON_LINUX_2023", Demand(ring, "nonprod"), when))
 
 
 def soaked(lab: LabHandle, folder: Path, reboot: str) -> tuple[Run, set[PatchKey], set[PatchKey]]:

@@ -108,6 +108,14 @@ def of_release(
     return [row for frame in parts(store, table, release, columns) for row in frame.to_dicts()]
 
 
+def of_part(store: Store, table: str, release: Release, part: str) -> list[dict[str, Any]]:
+    """The table's own columns of one part of a release's rows, as `write` takes them; none where it was not written."""
+    found = _table(table)
+    own = [column.name for column in found.own]
+    keys = store.keys(key_of(table, release.day, release.id, part))
+    return [row for key in keys for row in _read(store, found, key, release.id, own).select(own).to_dicts()]
+
+
 def parts(store: Store, table: str, release: Release, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """A release's rows of a table, part by part: for more rows than fit into memory at once."""
     found = _table(table)

@@ -13,7 +13,7 @@ from sluice.core.errors import LeasedError, LostError, ReleaseError
 from sluice.core.json_text import encoded
 from sluice.core.lease import Lease
 from sluice.core.release.terms import Kind
-from sluice.core.window_objects import armed, reboots_in_waves
+from sluice.core.window_objects import armed
 from sluice.core.window_protocol import (
     AGAIN,
     DRIVES,
@@ -190,9 +190,7 @@ class Driver:
         return tuple(sorted((*found, *(Result(node, SUCCESS, nothing) for node in nodes)), key=lambda one: one.node))
 
     def _with_failures(self, found: tuple[Result, ...]) -> tuple[Result, ...]:
-        """What failed on the nodes, patch by patch, while AWS shows it: the scan behind a reboot says missing."""
-        if not reboots_in_waves(self.run.window, self.run.asked):
-            return found
+        """What failed on the nodes, patch by patch, while AWS shows it: the next scan, whoever's, says missing."""
         states = patch_states.of_nodes(self.connection, [one.node for one in found])
         rows = patch_states.of_each(self.connection, {one.node: "" for one in states if one.failed})
         failed = {

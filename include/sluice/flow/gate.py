@@ -311,13 +311,12 @@ def _broken(run: Run, now: datetime) -> dict[str, str]:
     """Nodes on which the last installation failed, whatever their patches say, and why."""
     installing = {window.name for window in run.policy.windows if window.installs}
     since = (now - timedelta(days=max(ring.max_wait_days for ring in run.policy.rings))).date()
-    columns = ("window", "node", "read", "result", "line")
+    columns = ("window", "occurrence", "node", "read", "result", "line")
     until = (now + timedelta(days=1)).date()
     found = tables.read(run.store, "patch_summaries", since, until, columns=columns).to_dicts()
     last: dict[str, Mapping[str, Any]] = {}
-    for one in found:
-        tried = one["window"] in installing and one["result"] != "missed" and one["read"] <= now
-        if tried and (one["node"] not in last or one["read"] > last[one["node"]]["read"]):
+    for one in sorted(found, key=lambda one: (one["occurrence"], one["read"])):
+        if one["window"] in installing and one["result"] != "missed" and one["read"] <= now:
             last[one["node"]] = one
     return {node: one["line"] or "its installation failed" for node, one in last.items() if one["result"] == "failed"}
 

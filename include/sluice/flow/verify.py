@@ -3,6 +3,10 @@
 Read as the reader, which changes nothing. Nodes are read some hundreds at a time, in the order of their ids, each of
 which is one part of the tables: a retry writes the same parts again. A location that cannot be read is named, and its
 nodes count as missed.
+
+What was read of a node stays when it is read again later, unless this release has done more on it since: AWS shows one
+state a node, by then another run's, and that look would take the place of this one, of its failures and of the days
+that a patch has soaked.
 """
 
 from __future__ import annotations
@@ -106,12 +110,17 @@ def _read(run: Run, connection: Connection, stops: Mapping[int, str], unopened: 
     now = connection.now()
     became, reasons, found = Counter[str](), Counter[str](), []
     for chunk in back.chunks(stops, unopened):
-        became.update(one.became for one in chunk.verified)
-        reasons.update(one.reason for one in chunk.verified if one.became == "missed" and one.reason)
         part = f"{connection.key}-{chunk.number:03}"
         summaries = [_summary(run, one, now) for one in chunk.verified]
+        stay = _staying(run, part, summaries)
+        summaries = [stay.get(one["node"], one) for one in summaries]
+        became.update(one["result"] for one in summaries)
+        reasons.update(one["reason"] for one in summaries if one["result"] == "missed" and one["reason"])
         tables.write(run.store, "patch_summaries", run.release, part, summaries)
-        states = list(_states(run, back, chunk))
+        states = [row for row in _states(run, back, chunk) if row["node"] not in stay]
+        if stay:
+            before = tables.of_part(run.store, "patch_states", run.release, part)
+            states += [row for row in before if row["node"] in stay]
         tables.write(run.store, "patch_states", run.release, part, states)
         found += [_sighted(run, row) for row in states if row["ring"] in _production(run)]
     executions = [_execution(connection.key, record) for record in back.records]
@@ -120,6 +129,23 @@ def _read(run: Run, connection: Connection, stops: Mapping[int, str], unopened: 
     expected = {one.node for one in back.expected}
     reached = {one.node for record in back.records for one in record.results}
     return _Location(became, reasons, back.records, tuple(found), tuple(sorted(reached - expected)))
+
+
+def _staying(run: Run, part: str, now: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What an earlier try has kept of the nodes on which this release has done nothing since, by node.
+
+    A state that is this release's is always the newer one; a command of it that decides otherwise than it did then is
+    something done. After a month Run Command knows none.
+    """
+    before = {one["node"]: one for one in tables.of_part(run.store, "patch_summaries", run.release, part)}
+    found = {}
+    for one in now:
+        kept = before.get(one["node"])
+        if kept is None or kept["reason"] == Reason.LOCATION or one["ours"]:
+            continue
+        if one["command"] is None or all(one[name] == kept[name] for name in ("command", "status")):
+            found[one["node"]] = kept
+    return found
 
 
 def _summary(run: Run, one: Verified, now: datetime) -> dict[str, Any]:
