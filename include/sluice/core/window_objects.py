@@ -19,6 +19,7 @@ from sluice.core.policy import reboot_document
 from sluice.core.policy.desired import desired
 from sluice.core.policy.objects import (
     CANNOT_FIRE,
+    NOBODY,
     PATCH_DOCUMENT,
     RELEASE_TAG,
     WINDOW,
@@ -59,6 +60,32 @@ def at_rest(policy: Policy, name: str, account: str, region: str) -> WindowObjec
         {one.name: one for one in tasks},
         {one.name: one for one in targets},
     )
+
+
+def with_strays(wanted: WindowObjects, found: WindowObjects) -> WindowObjects:
+    """What is wanted, and what else the window has so that it changes nothing and names no node.
+
+    A slot that was taken out of the policy is on the window until somebody applies that, which may be while a release
+    has it patch. What runs no command is no slot's: somebody has put it there.
+    """
+    tasks = {
+        name: _harmless(task)
+        for name, task in found.tasks.items()
+        if name not in wanted.tasks and task.task_type == "RUN_COMMAND"
+    }
+    targets = {
+        name: replace(target, key=f"tag:{RELEASE_TAG}", values=(NOBODY,)) if _names_nodes(None, target) else target
+        for name, target in found.targets.items()
+        if name not in wanted.targets
+    }
+    return WindowObjects(wanted.window, {**tasks, **wanted.tasks}, {**targets, **wanted.targets})
+
+
+def resting(rest: WindowObjects, found: WindowObjects) -> WindowObjects:
+    """The window at rest with the slots that it has: one that the policy has since is there when it is applied."""
+    tasks = {name: task for name, task in rest.tasks.items() if name in found.tasks}
+    targets = {name: target for name, target in rest.targets.items() if name in found.targets}
+    return with_strays(WindowObjects(rest.window, tasks, targets), found)
 
 
 def window_name(window: Window, kind: Kind) -> str:
@@ -120,12 +147,13 @@ class Wave:
     def _step(self) -> WindowStep | None:
         return step_named(self.window, self.record.kind)
 
-    def prefixes(self, objects: WindowObjects) -> frozenset[str] | None:
+    def log_prefixes(self, objects: WindowObjects) -> tuple[str, ...] | None:
         """The log prefixes of the wave's own commands; None: the policy names no bucket for logs, so none is told."""
-        tasks = [objects.tasks[name] for name, nodes in self.record.slots if nodes]
+        nodes = dict(self.record.slots)
+        tasks = [task for name, task in objects.tasks.items() if nodes.get(name)]
         if any(task.log_bucket is None for task in tasks):
             return None
-        return frozenset(task.log_prefix or "" for task in tasks)
+        return tuple(sorted(task.log_prefix or "" for task in tasks))
 
     def _scans_group(self, slot: Slot) -> bool:
         asked = self.asked
@@ -254,6 +282,13 @@ def is_stale(rest: WindowObjects, found: WindowObjects) -> bool:
     )
 
 
+def _harmless(task: WindowTask) -> WindowTask:
+    """The task as it changes nothing."""
+    if not _changes_nodes(task):
+        return task
+    return replace(task, document=PATCH_DOCUMENT, operation="Scan", reboot_option="NoReboot", other_parameters=())
+
+
 def _changes_nodes(task: WindowTask) -> bool:
     return (task.document, task.operation) != (PATCH_DOCUMENT, "Scan") or bool(task.other_parameters)
 
@@ -261,4 +296,4 @@ def _changes_nodes(task: WindowTask) -> bool:
 def _names_nodes(rest: WindowTarget | None, found: WindowTarget) -> bool:
     if rest is not None and (rest.key, rest.values) == (found.key, found.values):
         return False
-    return found.key in ("InstanceIds", f"tag:{RELEASE_TAG}")
+    return found.key in ("InstanceIds", f"tag:{RELEASE_TAG}") and found.values != (NOBODY,)

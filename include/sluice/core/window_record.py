@@ -76,6 +76,9 @@ class WaveRecord(Plain):
     """When its time was chosen (UTC)."""
     slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Slots and their nodes that it is for."""
+    log_prefixes: tuple[str, ...] | None = None
+    """Of its own commands, by which they are told: as it was prepared, whatever the policy says later. None: nobody
+    can tell them, as the policy named no bucket for logs."""
     at: datetime | None = None
     """Its time (UTC), chosen once; None: it never opens."""
     duration_hours: int = 0
@@ -127,6 +130,7 @@ class WaveRecord(Plain):
             replace(
                 plain,
                 slots=tuple((slot, tuple(nodes)) for slot, nodes in plain.slots),
+                log_prefixes=None if plain.log_prefixes is None else tuple(plain.log_prefixes),
                 results=tuple(_result(one) for one in plain.results),
             ),
         )

@@ -119,7 +119,7 @@ class Driver:
     def _choose(self, move: Choose) -> None:
         self._held()
         watched = self.sight.times.watched
-        self._create(
+        chosen = self._new(
             step="armed" if watched else "planned",
             window_id=self.own.id,
             at=move.opening.at,
@@ -128,14 +128,18 @@ class Driver:
             watched=watched,
             sent=watched,
         )
+        self._put(replace(chosen, log_prefixes=self.sight.log_prefixes(chosen)), None)
 
     def _finish(self, move: Finish) -> None:
         if self.record is None:
-            self._create(step="closed", verdict=move.verdict, reason=move.reason)
+            self._put(self._new(step="closed", verdict=move.verdict, reason=move.reason), None)
         else:
             self._write(step="closed")
 
     def _prepare(self, move: Prepare) -> None:
+        record = self._known()
+        if (prefixes := self.sight.log_prefixes(record)) != record.log_prefixes:
+            self._write(log_prefixes=prefixes)
         self.own.prepare(self._held(), self.sight.wanted(self._known()))
 
     def _announce(self, move: Announce) -> None:
@@ -226,10 +230,10 @@ class Driver:
         self.stored = operations.read(self.connection, self.own.bucket, self.key)
         self.record = WaveRecord.of_json(self.stored.json) if self.stored else None
 
-    def _create(self, **members: Any) -> None:
+    def _new(self, **members: Any) -> WaveRecord:
         sight = self.sight
         given = {"window_id": "", "chosen": self.connection.now(), **members}
-        self._put(WaveRecord(self.run.release.id, sight.wave, sight.location, sight.kind, **given), None)
+        return WaveRecord(self.run.release.id, sight.wave, sight.location, sight.kind, **given)
 
     def _write(self, **members: Any) -> None:
         self._put(replace(self._known(), **members), self.stored)

@@ -14,7 +14,7 @@ from sluice.core.policy.slots import slots
 from sluice.core.policy.window_steps import WindowStep, moment_of, step_named, step_told
 from sluice.core.release.terms import Kind
 from sluice.core.release.waves import joined, nameable
-from sluice.core.window_objects import Wave, WindowObjects, armed, reboots, window_name
+from sluice.core.window_objects import Wave, WindowObjects, armed, reboots, resting, window_name, with_strays
 from sluice.core.window_protocol import (
     SOON,
     Blocked,
@@ -86,6 +86,10 @@ class Sight:
         """The window as the wave needs it, disarmed."""
         return self._wave(record).objects(self.own.rest)
 
+    def log_prefixes(self, record: WaveRecord) -> tuple[str, ...] | None:
+        """Of the wave's own commands, as the policy is now; None: nobody can tell them."""
+        return self._wave(record).log_prefixes(self.wanted(record))
+
     @kept
     def admitted(self) -> Slots:
         """The nodes of the wave here, or of all waves for a step."""
@@ -129,9 +133,17 @@ class Sight:
         return step_named(self.run.window, self.kind)
 
     def slots(self) -> Slots:
-        """Slots and nodes that this execution is for."""
+        """Slots and nodes that this execution is for.
+
+        Raises ReleaseError where the policy has one of the admitted slots no more.
+        """
         if self._step and not self._step.on_nodes:
             return ()
+        if gone := sorted({slot for slot, _ in self.admitted} - set(self._products)):
+            raise ReleaseError(
+                f"{self.location}: expected the slots on window {self.run.window.name} of which the release admitted"
+                f" nodes, found {', '.join(gone)} taken out of the policy: put it back, or halt the release"
+            )
         if self.kind == "install" and self.run.gated:
             return tuple((slot, nodes) for slot, nodes in self.admitted if self._products[slot] in self._manifest)
         if self.kind == "rescan":
@@ -163,7 +175,7 @@ class Sight:
         """
         since = min(record.chosen, record.at or record.chosen) - SOON
         before_it_is_open = record.step in ("planned", "arming")
-        prefixes = self._wave(record).prefixes(self.wanted(record))
+        prefixes = None if record.log_prefixes is None else frozenset(record.log_prefixes)
         found = []
         for one in executions.since(self.connection, record.window_id, since - LONGEST * before_it_is_open):
             over = one["StartTime"] < since and one["Status"] in executions.FINAL
@@ -175,11 +187,11 @@ class Sight:
 
     def _window_state(self, record: WaveRecord, now: datetime) -> WindowState:
         found = self.own.found()
-        if found.objects == self.own.rest:
+        if found.objects == resting(self.own.rest, found.objects):
             return "rest"
         if record.step == "closing":
             return "other"
-        wanted = self.wanted(record)
+        wanted = with_strays(self.wanted(record), found.objects)
         if (found.objects.tasks, found.objects.targets) != (wanted.tasks, wanted.targets):
             return "other"
         return "prepared" if found.objects.window == wanted.window else self._open_state(found, record, now)

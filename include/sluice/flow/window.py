@@ -14,7 +14,7 @@ from sluice.core.kept import kept
 from sluice.core.lease import Lease
 from sluice.core.policy.desired import object_name
 from sluice.core.policy.policy import Policy
-from sluice.core.window_objects import WindowObjects, at_rest
+from sluice.core.window_objects import WindowObjects, at_rest, resting, with_strays
 from sluice.core.window_protocol import CLOSING, PREPARING, Act
 
 
@@ -88,18 +88,19 @@ class OwnWindow:
 
     def prepare(self, lease: Lease, wanted: WindowObjects) -> None:
         """From whatever it is to `wanted`, which is disarmed."""
-        self._do(PREPARING, lease, wanted)
+        found = self.found()
+        self._do(PREPARING, lease, found, with_strays(wanted, found.objects))
 
     def put_to_rest(self, lease: Lease) -> None:
-        """From whatever it is to what the policy has."""
-        self._do(CLOSING, lease, self.rest)
+        """From whatever it is to what the policy has, and what the policy has not to what changes nothing."""
+        found = self.found()
+        self._do(CLOSING, lease, found, resting(self.rest, found.objects))
 
     def arm(self, lease: Lease, wanted: WindowObjects) -> None:
         """Open it, in one call."""
         self._act(lease, lambda: windows.arm(self.connection, self.id, wanted.window))
 
-    def _do(self, acts: tuple[Act, ...], lease: Lease, wanted: WindowObjects) -> None:
-        found = self.found()
+    def _do(self, acts: tuple[Act, ...], lease: Lease, found: Found, wanted: WindowObjects) -> None:
         for act in acts:
             _ACTS[act](self, lease, found, wanted)
 
