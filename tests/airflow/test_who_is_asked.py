@@ -77,7 +77,7 @@ class Clock:
 def left(policy: Policy, now: datetime, **asked: Any) -> timedelta:
     window = next(one for one in policy.windows if one.name == PROD)
     release = Release("r", PROD, "sluice", "d", "r", at(16, 3), at(16, 1))
-    run = Run(policy, window, release, Asked(**asked), cast("Any", None), cast("Any", None))
+    run = Run(policy, window, release, Asked(**asked), cast("Any", None), cast("Any", None), policy.locations)
     return time_to_answer(run, Clock(now))
 
 

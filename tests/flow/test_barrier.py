@@ -101,6 +101,18 @@ def test_a_healthy_wave_lets_the_next_open(run: Run) -> None:
     assert judged(run, 2) == {"stop": None, "failed": 0, "of": 11}
 
 
+def test_a_location_that_was_taken_out_of_the_policy_meanwhile_is_judged_as_any(run: Run) -> None:
+    ended(run, HERE, 1)
+    judged(run, 1)
+    ended(run, HERE, 2)
+    ended(run, THERE, 2, bad=3)
+    here = tuple(one for one in run.policy.locations if one.key == HERE)
+    later = run_of(run.policy.model_copy(update={"locations": here}), PROD, at(9, 3))
+    found = judged(later, 2)
+    assert (found["failed"], found["of"]) == (3, 11)
+    assert found["stop"]
+
+
 def test_failures_are_counted_over_all_locations_and_waves(run: Run) -> None:
     ended(run, HERE, 1)
     judged(run, 1)

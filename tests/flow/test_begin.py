@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from flow_world import NONPROD, at, run_of
+from flow_world import HERE, NONPROD, at, run_of
 
 from lab.testing import LabHandle
-from sluice.core.errors import ReleaseError
+from sluice.core.errors import ReleaseError, SluiceError
+from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
 
 
@@ -35,3 +36,19 @@ def test_another_run_is_another_release(policy: Policy) -> None:
 def test_a_window_that_the_policy_has_not_is_refused_by_name(policy: Policy) -> None:
     with pytest.raises(ReleaseError, match=r"install-nonprod.*found install-moon"):
         run_of(policy, "install-moon")
+
+
+def test_where_it_happens_stays_as_it_was_whatever_locations_the_policy_gets_or_loses(policy: Policy) -> None:
+    begun = run_of(policy, NONPROD, at(3, 3))
+    other = Location(account="333333333333", region="eu-west-3")
+    for locations in ((*policy.locations, other), (other,)):
+        later = run_of(policy.model_copy(update={"locations": locations}), NONPROD, at(3, 3))
+        assert later.locations == begun.locations == policy.locations
+        with later.connect(HERE) as connection:
+            assert connection.key == HERE
+
+
+def test_a_location_that_the_policy_has_not_is_refused_before_anything_is_begun(policy: Policy) -> None:
+    with pytest.raises(SluiceError, match="found 333333333333/eu-west-3"):
+        run_of(policy, NONPROD, at(3, 3), locations=("333333333333/eu-west-3",))
+    assert run_of(policy, NONPROD, at(3, 3)).locations == policy.locations

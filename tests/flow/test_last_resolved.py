@@ -33,7 +33,7 @@ def run_of(policy: Policy, window: str, begun: datetime, **asked: Any) -> Run:
         release_id(window, occurrence, policy.deployment, "dag", f"{begun}"), window, policy.deployment, "dag",
         f"{begun}", occurrence, begun,
     )  # fmt: skip
-    return Run(policy, found, release, Asked(**asked), cast("Any", None), open_store(policy, None))
+    return Run(policy, found, release, Asked(**asked), cast("Any", None), open_store(policy, None), policy.locations)
 
 
 def resolved(policy: Policy, window: str, begun: datetime, *nodes: str, empty: bool = False, **asked: Any) -> None:

@@ -31,6 +31,8 @@ class Run:
     asked: Asked
     connections: Connections
     store: Store
+    locations: tuple[Location, ...]
+    """Where it happens: what was asked for of the policy's when it began, whatever the policy has had since."""
 
     @property
     def gated(self) -> bool:
@@ -64,18 +66,13 @@ class Run:
         """The rings whose nodes it reaches."""
         return rings_of(self.policy, self.window)
 
-    @property
-    def locations(self) -> tuple[Location, ...]:
-        """The policy's locations, or those that were asked for. Raises SluiceError for one that is not there."""
-        return chosen(self.policy.locations, self.asked.locations)
-
     def location(self, key: str) -> Location:
-        """A location of the policy by its key as the policy has it. Raises ReleaseError for one that is not there."""
-        for location in self.policy.locations:
+        """A location of the release by its key as the policy has it. Raises ReleaseError for one that is not there."""
+        for location in self.locations:
             if location.key == key:
                 return location
-        keys = ", ".join(location.key for location in self.policy.locations)
-        raise ReleaseError(f"expected a location of the policy ({keys}), found {key}")
+        keys = ", ".join(location.key for location in self.locations)
+        raise ReleaseError(f"expected a location of the release ({keys}), found {key}")
 
     @contextmanager
     def connect(self, key: str, duty: Duty | None = None) -> Iterator[Connection]:
@@ -129,7 +126,7 @@ def begin(
     """Begin a run, or find it begun: what it is for is written down once, and every retry reads it.
 
     `planned` is the occurrence of a scheduled run (its `run_after` + lead); by hand it is `asked.occurrence`, else
-    now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not.
+    now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not, SluiceError for a location.
     """
     found = next((one for one in policy.windows if one.name == window), None)
     if found is None:
@@ -150,12 +147,16 @@ def begin(
             occurrence=occurrence,
             begun=now,
         )
-        store.put(key, encoded({"release": release.as_json(), "asked": asked.as_json()}), once=True)
+        places = [location.key for location in chosen(policy.locations, asked.locations)]
+        begun = {"release": release.as_json(), "asked": asked.as_json(), "locations": places}
+        store.put(key, encoded(begun), once=True)
         content = store.get(key)
     if content is None:
         raise ReleaseError(f"{store.describe(key)}: what was just written is not there; nothing was begun. Try again")
     begun = json.loads(content)
-    run = Run(policy, found, Release.of_json(begun["release"]), Asked.of_json(begun["asked"]), connections, store)
+    release, asked = Release.of_json(begun["release"]), Asked.of_json(begun["asked"])
+    locations = tuple(Location.of_key(one) for one in begun["locations"])
+    run = Run(policy, found, release, asked, connections, store, locations)
     if run.recorded("begun") is None:
         run.record("begun", begun)
     return run

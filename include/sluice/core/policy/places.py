@@ -35,6 +35,12 @@ class Location(Part):
         """`111111111111/eu-west-3`."""
         return f"{self.account}/{self.region}"
 
+    @classmethod
+    def of_key(cls, key: str) -> Location:
+        """The inverse of `key`."""
+        account, _, region = key.partition("/")
+        return cls(account=account, region=region)
+
     def is_at(self, key: str) -> bool:
         """Whether a location's key, with the caller's account and Region in it or in words, may be this one's."""
         account, _, region = key.partition("/")
