@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
@@ -31,9 +31,7 @@ def run_of(context: Mapping[str, Any]) -> Run:
     params, dag_run = context["params"], context["dag_run"]
     window = named_window(context)
     policy = read()
-    return begun(
-        policy, window, dag_run.dag_id, dag_run.run_id, asked_of(params, dag_run), planned(policy, window, dag_run)
-    )
+    return begun(policy, window, dag_run.dag_id, dag_run.run_id, asked_of(params, dag_run), planned(dag_run))
 
 
 def begun(
@@ -110,14 +108,9 @@ def asked_of(params: Mapping[str, Any], dag_run: Any) -> Asked:
     )
 
 
-def planned(policy: Policy, window: str, dag_run: Any) -> datetime | None:
-    """The occurrence of a scheduled run: when it was to start, and the window's lead. None: by hand."""
-    if not scheduled(dag_run):
-        return None
-    found = next((one for one in policy.windows if one.name == window), None)
-    if found is None:
-        return None  # beginning the run says which windows there are
-    return dag_run.run_after + timedelta(minutes=found.lead_minutes)
+def planned(dag_run: Any) -> datetime | None:
+    """The occurrence of a scheduled run, which its timetable has given it. None: by hand."""
+    return dag_run.data_interval_end if scheduled(dag_run) else None
 
 
 def moment(text: str) -> datetime:

@@ -21,7 +21,9 @@ ANCHOR = datetime(2025, 1, 1, tzinfo=UTC)
 class WindowTimetable(Timetable):
     """A maintenance window's schedule, as Systems Manager writes it, and a lead.
 
-    A run that was not made in time, as Airflow was down, is made while its window is open, and only the last one.
+    A run that was not made in time, as Airflow was down, is made while its window is open, and only the last one. Each
+    carries its window's start, as the end of its data interval: a lead that is changed later moves neither it nor the
+    run after it.
     """
 
     def __init__(self, schedule: str, zone: str, lead_minutes: int, open_minutes: int) -> None:
@@ -59,7 +61,7 @@ class WindowTimetable(Timetable):
         now = utcnow()
         floors = [] if restriction.catchup else [now - self._open]
         if last_automated_data_interval is not None:
-            floors.append(last_automated_data_interval.end + self._lead)
+            floors.append(last_automated_data_interval.end)
         elif not restriction.catchup:
             floors.append(now + self._lead - GRACE)
         if restriction.earliest is not None:
@@ -70,7 +72,7 @@ class WindowTimetable(Timetable):
         run_after = coerce_datetime(start - self._lead)
         if restriction.latest is not None and run_after > restriction.latest:
             return None
-        return DagRunInfo.exact(run_after)
+        return DagRunInfo(run_after, DataInterval(run_after, coerce_datetime(start)))
 
     def _after(self, when: datetime) -> datetime | None:
         """The first planned start later than that (UTC)."""

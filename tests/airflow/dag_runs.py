@@ -59,11 +59,11 @@ def run_dag(
     answer: str = "",
     by: str = "alice",
     meanwhile: Callable[[], None] = lambda: None,
-    scheduled: datetime | None = None,
+    scheduled: tuple[datetime, datetime] | None = None,
 ) -> Run:
     """Run it to its end. With an `answer` (Approve, Reject, NOBODY), `by` gives it when asked, after `meanwhile`.
 
-    With `scheduled` it is the schedule's run of that time, which nobody asked for.
+    With `scheduled`, when it begins and when its window starts, it is the schedule's run, which nobody asked for.
     """
     person = _Person(dag.dag_id, answer, by, meanwhile)
     dag.deadline = None  # dag.test() crashes with one (apache/airflow#73428)
@@ -112,11 +112,12 @@ def _restless() -> Iterator[None]:
 
 
 @contextmanager
-def _by_calendar(run_after: datetime | None) -> Iterator[None]:
+def _by_calendar(scheduled: tuple[datetime, datetime] | None) -> Iterator[None]:
     """Let `dag.test()` make the run that the scheduler would make then; None: as it does, one by hand."""
-    if run_after is None:
+    if scheduled is None:
         yield
         return
+    run_after, _ = scheduled
     from airflow.models import dagrun
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
@@ -127,7 +128,7 @@ def _by_calendar(run_after: datetime | None) -> Iterator[None]:
                 run_type=DagRunType.SCHEDULED, logical_date=run_after, run_after=run_after
             ),
             "logical_date": run_after,
-            "data_interval": (run_after, run_after),
+            "data_interval": scheduled,
             "run_after": run_after,
             "run_type": DagRunType.SCHEDULED,
             "triggered_by": DagRunTriggeredByType.TIMETABLE,

@@ -50,13 +50,18 @@ def at(text: str) -> Any:
 
 
 def next_run(
-    table: WindowTimetable, now: str, monkeypatch: pytest.MonkeyPatch, *, last: str | None = None, catchup: bool = False
+    table: WindowTimetable,
+    now: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    last: tuple[str, str] | None = None,
+    catchup: bool = False,
 ) -> str | None:
     from airflow.timetables.base import DataInterval, TimeRestriction
 
     monkeypatch.setattr(timetable, "utcnow", lambda: at(now))
     found = table.next_dagrun_info(
-        last_automated_data_interval=DataInterval.exact(at(last)) if last else None,
+        last_automated_data_interval=DataInterval(at(last[0]), at(last[1])) if last else None,
         restriction=TimeRestriction(earliest=None, latest=None, catchup=catchup),
     )
     return found.run_after.isoformat() if found else None
@@ -110,7 +115,8 @@ def test_a_run_starts_its_lead_before_the_window(monkeypatch: pytest.MonkeyPatch
     table = WindowTimetable("cron(0 3 ? * MON *)", "UTC", 720, 240)
     assert next_run(table, "2025-06-04T00:00:00Z", monkeypatch) == "2025-06-08T15:00:00+00:00"
     assert (
-        next_run(table, "2025-06-08T15:00:01Z", monkeypatch, last="2025-06-08T15:00:00Z") == "2025-06-15T15:00:00+00:00"
+        next_run(table, "2025-06-08T15:00:01Z", monkeypatch, last=("2025-06-08T15:00:00Z", "2025-06-09T03:00:00Z"))
+        == "2025-06-15T15:00:00+00:00"
     )
 
 
@@ -124,7 +130,7 @@ def test_what_airflow_missed_is_made_up_for_while_the_window_is_open_and_not_lat
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table = WindowTimetable("cron(0 3 ? * MON *)", "UTC", 720, 240)
-    last = "2025-06-01T15:00:00Z"
+    last = ("2025-06-01T15:00:00Z", "2025-06-02T03:00:00Z")
     assert next_run(table, "2025-06-09T06:59:00Z", monkeypatch, last=last) == "2025-06-08T15:00:00+00:00"
     assert next_run(table, "2025-06-09T07:00:01Z", monkeypatch, last=last) == "2025-06-15T15:00:00+00:00"
     assert next_run(table, "2025-09-09T00:00:00Z", monkeypatch, last=last) == "2025-09-14T15:00:00+00:00"
@@ -139,7 +145,29 @@ def test_a_dag_that_is_new_runs_nothing_that_is_past(monkeypatch: pytest.MonkeyP
 def test_a_schedule_that_comes_once_has_no_second_run(monkeypatch: pytest.MonkeyPatch) -> None:
     table = WindowTimetable("at(2025-06-10T02:00:00)", "UTC", 60, 120)
     assert next_run(table, "2025-06-01T00:00:00Z", monkeypatch) == "2025-06-10T01:00:00+00:00"
-    assert next_run(table, "2025-06-11T00:00:00Z", monkeypatch, last="2025-06-10T01:00:00Z") is None
+    last = ("2025-06-10T01:00:00Z", "2025-06-10T02:00:00Z")
+    assert next_run(table, "2025-06-11T00:00:00Z", monkeypatch, last=last) is None
+
+
+@pytest.mark.parametrize("lead", [0, 360, 1440])
+def test_a_lead_that_is_changed_after_a_run_was_made_makes_no_second_run_for_its_window(
+    monkeypatch: pytest.MonkeyPatch, lead: int
+) -> None:
+    table = WindowTimetable("cron(0 3 ? * MON *)", "UTC", lead, 240)
+    last = ("2025-06-08T15:00:00Z", "2025-06-09T03:00:00Z")  # made with a lead of twelve hours
+    expected = at("2025-06-16T03:00:00Z") - timedelta(minutes=lead)
+    assert next_run(table, "2025-06-08T16:00:00Z", monkeypatch, last=last) == expected.isoformat()
+
+
+def test_a_run_carries_the_start_of_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.timetables.base import TimeRestriction
+
+    monkeypatch.setattr(timetable, "utcnow", lambda: at("2025-06-04T00:00:00Z"))
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    table = WindowTimetable("cron(0 3 ? * MON *)", "UTC", 720, 240)
+    found = table.next_dagrun_info(last_automated_data_interval=None, restriction=restriction)
+    assert found is not None
+    assert found.data_interval == (at("2025-06-08T15:00:00Z"), at("2025-06-09T03:00:00Z"))
 
 
 def test_a_timetable_survives_airflows_database() -> None:

@@ -29,20 +29,24 @@ UNTOUCHED = {FIRST: [], SECOND: []}
 
 
 def dag_run(kind: str, by: str | None = None, dag_id: str = "patch_install_prod_linux") -> SimpleNamespace:
-    return SimpleNamespace(run_type=kind, triggering_user_name=by, dag_id=dag_id, run_after=at(16, 1))
+    return SimpleNamespace(
+        run_type=kind,
+        triggering_user_name=by,
+        dag_id=dag_id,
+        data_interval_start=at(16, 1),
+        data_interval_end=at(16, 3),
+    )
 
 
-def test_a_scheduled_run_is_for_the_window_a_lead_after_its_own_start_and_nobody_asked_for_it(tmp_path: Path) -> None:
-    policy, scheduled = small(tmp_path), dag_run("scheduled", by="somebody")
-    assert planned(policy, PROD, scheduled) == at(16, 3)
-    assert planned(policy, SCAN, scheduled) == at(16, 1)
-    assert planned(policy, "gone", scheduled) is None
+def test_a_scheduled_run_is_for_the_window_whose_start_it_carries_and_nobody_asked_for_it() -> None:
+    scheduled = dag_run("scheduled", by="somebody")
+    assert planned(scheduled) == at(16, 3)
     assert asked_of({}, scheduled) == Asked()
 
 
-def test_a_run_by_hand_is_for_when_it_was_asked_for_and_by_whom(tmp_path: Path) -> None:
+def test_a_run_by_hand_is_for_when_it_was_asked_for_and_by_whom() -> None:
     by_hand = dag_run("manual", by="ann")
-    assert planned(small(tmp_path), PROD, by_hand) is None
+    assert planned(by_hand) is None
     assert asked_of({"occurrence": "2025-06-16T05:00:00+02:00"}, by_hand) == Asked(by="ann", occurrence=at(16, 3))
 
 
@@ -138,7 +142,7 @@ def test_a_scheduled_release_asks_for_the_first_time_and_later_the_gate_alone_de
     before(NONPROD, at(20, 3))
     before(SCAN, at(23, 0, 20))
     here.to(at(23, 1))
-    first = here.run("patch_install_prod_linux", scheduled=at(23, 1), answer="Approve", by="carol")
+    first = here.run("patch_install_prod_linux", scheduled=(at(23, 1), at(23, 3)), answer="Approve", by="carol")
     assert (first.state, first.report["outcome"]) == ("success", "released"), first
     assert first.asked is not None
     assert "by the calendar" in first.asked
@@ -146,7 +150,7 @@ def test_a_scheduled_release_asks_for_the_first_time_and_later_the_gate_alone_de
     assert f"{PROD}-20250623T0300-" in first.asked
     before(SCAN, at(30, 0, 20))
     here.to(at(30, 1))
-    second = here.run("patch_install_prod_linux", scheduled=at(30, 1))
+    second = here.run("patch_install_prod_linux", scheduled=(at(30, 1), at(30, 3)))
     assert (second.state, second.report["outcome"], second.asked) == ("success", "released", None), second
     assert done(second, "approve") == {"success"}
     assert executions(here, PROD)[FIRST] == ["SUCCESS"] * 4
