@@ -125,7 +125,7 @@ def begin(
 ) -> Run:
     """Begin a run, or find it begun: what it is for is written down once, and every retry reads it.
 
-    `planned` is the occurrence of a scheduled run (its `run_after` + lead); by hand it is `asked.occurrence`, else
+    `planned` is the occurrence of a scheduled run ; by hand it is `asked.occurrence`, else
     now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not, SluiceError for a location.
     """
     found = next((one for one in policy.windows if one.name == window), None)

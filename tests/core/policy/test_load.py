@@ -469,3 +469,26 @@ def test_a_value_is_not_looked_into_again() -> None:
     found = refused(f"{POLICY}operations_bucket: ops-${{env:A}}\n", A="${env:B}", B="secret")
     assert len(found) == 1
     assert "secret" not in found[0]
+
+
+@pytest.mark.parametrize(
+    ("shares", "number"),
+    [
+        ("[]", 2),
+        ("[25]", 3),
+        ("[33.3, 33.3, 33.4]", 4),
+        ("[17.7, 11.9, 34.7, 35.7]", 5),
+        ("[37, 11.8, 30.3, 5.3, 15.6]", 6),
+    ],
+)
+def test_shares_are_added_up_as_they_are_written_and_the_rest_is_a_wave_unless_they_are_all(
+    shares: str, number: int
+) -> None:
+    waves = (
+        load(
+            POLICY.replace("    patch_groups: web-prod", f"    patch_groups: web-prod\n    waves: {{shares: {shares}}}")
+        )
+        .policy.windows[1]
+        .waves
+    )
+    assert (waves.canary, waves.number) == (1, number)

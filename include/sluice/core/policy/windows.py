@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -107,6 +108,11 @@ class Reboot(Part):
 ALL_AT_ONCE = "all_at_once"
 
 
+def exact(percent: float) -> Fraction:
+    """A percentage as it is written: of 33.3, 33.3 and 33.4 nothing is left."""
+    return Fraction(repr(percent))
+
+
 class Waves(Part):
     """In which parts the admitted nodes are patched."""
 
@@ -133,10 +139,19 @@ class Waves(Part):
 
     @model_validator(mode="after")
     def _leave_a_rest(self) -> Waves:
-        if any(share <= 0 for share in self.shares) or sum(self.shares) > 100:
+        if any(share <= 0 for share in self.shares) or self._shared > 100:
             found = ", ".join(f"{share:g}" for share in self.shares)
             raise ValueError(f"expected shares above 0 that make at most 100 percent, found {found}")
         return self
+
+    @property
+    def number(self) -> int:
+        """How many there are: the canary, the shares, and the rest unless the shares are all."""
+        return (self.canary > 0) + len(self.shares) + (self._shared < 100)
+
+    @property
+    def _shared(self) -> Fraction:
+        return sum((exact(share) for share in self.shares), Fraction(0))
 
 
 class Backup(Part):

@@ -56,7 +56,7 @@ class Asked(Plain):
     """What a person or the calendar asks of one run."""
 
     occurrence: datetime | None = None
-    """The planned time of the window; None: `run_after` + lead on schedule, now by hand."""
+    """The planned time of the window; None: what its schedule says, now by hand."""
     reboot: RebootWish = "policy"
     backup: BackupWish = "policy"
     report: bool = True

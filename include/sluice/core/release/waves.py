@@ -16,7 +16,7 @@ from math import ceil
 from sluice.core.policy.objects import NOBODY, RELEASE_TAG
 from sluice.core.policy.slots import Slot
 from sluice.core.policy.window_steps import WindowStep
-from sluice.core.policy.windows import Window
+from sluice.core.policy.windows import Window, exact
 from sluice.core.release.terms import Expected, WavePart
 
 IDS_AT_MOST = 50
@@ -30,16 +30,7 @@ def count(window: Window) -> int:
     """How many waves a release of the window has."""
     if not window.installs:
         return 1
-    return (window.waves.canary > 0) + len(window.waves.shares) + _has_rest(window)
-
-
-def _has_rest(window: Window) -> bool:
-    return sum(_exact(share) for share in window.waves.shares) < 100
-
-
-def _exact(percent: float) -> Fraction:
-    """A percentage as it is written: of 33.3, 33.3 and 33.4 nothing is left."""
-    return Fraction(repr(percent))
+    return window.waves.number
 
 
 def split(window: Window, release: str, admitted: Places) -> tuple[tuple[WavePart, ...], ...]:
@@ -69,7 +60,7 @@ def _of_slot(window: Window, members: Mapping[str, Sequence[str]]) -> Iterator[t
     others = [one for one in _spread(members) if one not in set(canary)]
     begin, share = 0, Fraction(0)
     for number, percent in enumerate(window.waves.shares):
-        share += _exact(percent)
+        share += exact(percent)
         end = min(len(others), ceil(len(others) * share / 100))
         yield from ((first + number, place, node) for place, node in others[begin:end])
         begin = end

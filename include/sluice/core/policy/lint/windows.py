@@ -91,14 +91,12 @@ def _time_left(window: Window, at: Path) -> Iterator[Found]:
 
 def _hours(window: Window, at: Path) -> Iterator[Found]:
     hours = window.people.hours
-    if not hours.days:
-        yield Found("P189", (*at, "people", "hours", "days"), "expected days of the week, found none: name some")
-    if hours.start >= hours.end:
+    if hours.start == hours.end:
         yield Found(
             "P189",
             (*at, "people", "hours"),
-            f"expected `from` before `until` on the same day, found {hours.start} and {hours.end}: no time is between "
-            "them; for hours over midnight allow until 24:00 or from 00:00",
+            f"expected `from` and `until` with time between them, found {hours.start} twice: for the whole day leave "
+            "both out",
         )
 
 
@@ -146,7 +144,7 @@ def _waves(subject: Subject, index: int, window: Window) -> Iterator[Found]:
             "expected production in waves, found one with every node: add a canary or shares, so that a bad patch "
             "stops early",
         )
-    barriers = wave_count(window) - 1
+    barriers = window.waves.number - 1
     minutes = (window.duration_hours - window.cutoff_hours - 1) * 60
     opened = opened_before_the_last_wave(subject.policy, window)
     needed = barriers * waves.settle_minutes + opened * subject.policy.timing.open_lead_minutes
@@ -167,13 +165,7 @@ def opened_before_the_last_wave(policy: Policy, window: Window) -> int:
     """
     asked = Asked()
     of_a_wave = 3 if reboots_in_waves(window, asked) else 2 if asks(policy, window, asked) else 1
-    return len(window.before) + (wave_count(window) - 1) * of_a_wave
-
-
-def wave_count(window: Window) -> int:
-    """Waves of a release: the canary, the shares, and the rest unless they are all."""
-    waves = window.waves
-    return bool(waves.canary) + len(waves.shares) + (sum(waves.shares) < 100)
+    return len(window.before) + (window.waves.number - 1) * of_a_wave
 
 
 def _reboot(window: Window, at: Path) -> Iterator[Found]:
