@@ -26,10 +26,10 @@ from sluice.core.release.rights import is_ad_hoc, objections
 from sluice.core.release.ring_before import Standing, stand
 from sluice.core.release.terms import Expected, Outcome, Reason
 from sluice.core.release.twins import Passed, passed, without_twin
-from sluice.evidence import tables
+from sluice.evidence import release_records, tables
 from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
 from sluice.flow.resolve import last_resolved, read_resolved
-from sluice.flow.run import Run, first_answer, read_record
+from sluice.flow.run import Run, first_answer
 
 RECORD = "decision"
 APPROVAL = "approval"
@@ -379,7 +379,7 @@ def _released(run: Run) -> int:
     for key in run.store.keys(f"releases/{run.window.name}-"):
         release, _, name = key.removeprefix("releases/").partition("/")
         if name == "outcome.json" and release != run.release.id:
-            outcome = read_record(run.store, release, "outcome") or {}
+            outcome = release_records.read(run.store, release, "outcome") or {}
             counts = outcome.get("operation") == "install" and not outcome.get("retry_of")
             patched = outcome.get("outcome") in (Outcome.RELEASED, Outcome.PARTIAL)
             done += counts and patched and _is_of(release, run.window.name)

@@ -16,8 +16,8 @@ from sluice.core.os_product import operating_system
 from sluice.core.release.manifest import Manifest, file_name
 from sluice.core.release.manifest_build import Known, build, products_of
 from sluice.core.release.recall import Recall
-from sluice.evidence import queries, tables
-from sluice.flow.run import Run, first_answer, record_key
+from sluice.evidence import queries, release_records, tables
+from sluice.flow.run import Run, first_answer
 
 RECORD = "manifest"
 
@@ -110,7 +110,7 @@ def _issued(run: Run, ready: Sequence[str], sightings: Sequence[Sighted]) -> dic
 
 def _once(run: Run, made: Manifest) -> Manifest:
     """Keep it, if nobody has kept one before; what holds."""
-    run.store.put(record_key(run.release.id, RECORD), encoded(made.as_json()), once=True)
+    run.store.put(release_records.key(run.release.id, RECORD), encoded(made.as_json()), once=True)
     kept = read_manifest(run)
     if kept is None:
         raise ReleaseError(f"{run.release.id}: the manifest that was just written is not there; try again")

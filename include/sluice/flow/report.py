@@ -23,7 +23,7 @@ from sluice.core.release.gate import Rule, reasons
 from sluice.core.release.outcome import Facts, Opening, Verdict
 from sluice.core.release.terms import Reason
 from sluice.core.release.verify import MAIN
-from sluice.evidence import tables
+from sluice.evidence import release_records, tables
 from sluice.evidence.store import Store
 from sluice.flow.run import Run, first_answer
 from sluice.flow.verify import verify
@@ -66,7 +66,7 @@ def write(store: Store, release: str) -> dict[str, str]:
 
     Raises EvidenceError where there is no such release.
     """
-    keys = {kind: f"releases/{release}/{name}" for kind, name in FILES.items()}
+    keys = {kind: release_records.file_key(release, name) for kind, name in FILES.items()}
     for kind, content in rendered(store, release):
         store.put(keys[kind], content)
     return {kind: store.describe(key) for kind, key in keys.items()}

@@ -18,8 +18,8 @@ from sluice.core.json_text import encoded
 from sluice.core.policy.slots import groups_of
 from sluice.core.release import resolve as core
 from sluice.core.release.terms import Asked, Expected, Release
-from sluice.evidence import tables
-from sluice.flow.run import Run, read_record
+from sluice.evidence import release_records, tables
+from sluice.flow.run import Run
 
 STEP = "resolved"
 
@@ -106,7 +106,7 @@ def _resolved_on(run: Run, day: date, now: datetime) -> list[tuple[str, Asked, l
     found = []
     columns = ("location", "node", "group", "product", "reason")
     for release, frame in tables.by_release(run.store, "nodes", day, day, columns=columns):
-        begun = read_record(run.store, release, "begun")
+        begun = release_records.read(run.store, release, "begun")
         if begun is None:
             continue
         asked, at = Asked.of_json(begun["asked"]), Release.of_json(begun["release"]).begun
@@ -117,7 +117,7 @@ def _resolved_on(run: Run, day: date, now: datetime) -> list[tuple[str, Asked, l
 
 def _looked_through(run: Run, release: str) -> set[str]:
     """The locations that a release resolved, also those in which it found no node."""
-    return set((read_record(run.store, release, "preflight") or {}).get("others", {}))
+    return set((release_records.read(run.store, release, "preflight") or {}).get("others", {}))
 
 
 def found_now(run: Run, connection: Connection) -> tuple[Expected, ...]:

@@ -18,6 +18,7 @@ from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import WindowStep, steps
 from sluice.core.policy.windows import Window
 from sluice.core.release.terms import Asked, Release, release_id, run_digest
+from sluice.evidence import release_records
 from sluice.evidence.store import Store, open_store
 
 
@@ -85,31 +86,20 @@ class Run:
 
     def record(self, name: str, data: Any) -> None:
         """Keep a record of the release that belongs to no one location; overwrites."""
-        self.store.put(record_key(self.release.id, name), encoded(data))
+        self.store.put(release_records.key(self.release.id, name), encoded(data))
 
     def record_once(self, name: str, data: Any) -> Any:
         """Keep a record unless there is one; what is there then."""
-        self.store.put(record_key(self.release.id, name), encoded(data), once=True)
+        self.store.put(release_records.key(self.release.id, name), encoded(data), once=True)
         found = self.recorded(name)
         if found is None:
-            raise ReleaseError(f"{self.store.describe(record_key(self.release.id, name))}: what was just written is not"
-                               " there. Try again")  # fmt: skip
+            where = self.store.describe(release_records.key(self.release.id, name))
+            raise ReleaseError(f"{where}: what was just written is not there. Try again")
         return found
 
     def recorded(self, name: str) -> Any:
         """A record of the release, or None."""
-        return read_record(self.store, self.release.id, name)
-
-
-def record_key(release: str, name: str) -> str:
-    """Where a release's record is kept."""
-    return f"releases/{release}/{name}.json"
-
-
-def read_record(store: Store, release: str, name: str) -> Any:
-    """A record of any release, or None."""
-    found = store.get(record_key(release, name))
-    return None if found is None else json.loads(found)
+        return release_records.read(self.store, self.release.id, name)
 
 
 def begin(

@@ -10,8 +10,9 @@ from sluice.aws.session import Connections
 from sluice.core.policy.policy import Policy
 from sluice.core.release.terms import Asked
 from sluice.core.release.unmade import unmade
+from sluice.evidence import release_records
 from sluice.evidence.store import Store, open_store
-from sluice.flow.run import first_answer, read_record
+from sluice.flow.run import first_answer
 
 BACK = timedelta(days=3)
 """How far back is looked: over a weekend on which Airflow was down."""
@@ -52,7 +53,7 @@ def _begun(store: Store, known: Iterable[tuple[str, str, datetime]], since: date
     found: dict[str, set[datetime]] = defaultdict(set)
     for release, window, occurrence in known:
         if occurrence >= since:
-            begun = read_record(store, release, "begun") or {}
+            begun = release_records.read(store, release, "begun") or {}
             asked = Asked.of_json(begun.get("asked", {}))
             if not (asked.only_reboots or asked.dry_run):
                 found[window].add(occurrence)

@@ -16,7 +16,7 @@ from typing import Any
 from sluice.core.errors import EvidenceError
 from sluice.core.policy.window_steps import moment_of
 from sluice.core.release.terms import Release
-from sluice.evidence import tables
+from sluice.evidence import release_records, tables
 from sluice.evidence.store import Store
 
 Row = dict[str, Any]
@@ -93,7 +93,7 @@ class Story:
 
 def read(store: Store, release: str) -> Story:
     """Read a release. Raises EvidenceError where there is none of that id."""
-    found = {name: _record(store, release, name) for name in RECORDS}
+    found = {name: release_records.read(store, release, name) for name in RECORDS}
     if found["begun"] is None:
         raise EvidenceError(
             f"expected a release in {store.describe()}, found none called {release!r}: ids are in the notes of DAG runs"
@@ -121,14 +121,6 @@ def read(store: Store, release: str) -> Story:
         closed=found["closed"],
         counts=_counts(nodes, found["admitted"]),
     )
-
-
-def _record(store: Store, release: str, name: str) -> Any:
-    content = store.get(f"releases/{release}/{name}.json")
-    try:
-        return None if content is None else json.loads(content)
-    except ValueError as error:
-        raise EvidenceError(f"{store.describe(f'releases/{release}/{name}.json')}: expected JSON: {error}") from error
 
 
 def _nodes(store: Store, release: Release, admitted: Any) -> list[Row]:
@@ -191,7 +183,7 @@ def _place(row: Row) -> tuple[int, int, int]:
 def _settles(store: Store, release: str, executions: Iterable[Row]) -> list[Row]:
     found = []
     for wave in sorted({row["wave"] for row in executions}):
-        barrier = _record(store, release, f"barrier-{wave}")
+        barrier = release_records.read(store, release, f"barrier-{wave}")
         if barrier is None:
             continue
         ends = [row["end"] for row in executions if row["wave"] == wave and row["end"]]
