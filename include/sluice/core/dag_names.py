@@ -15,7 +15,7 @@ REBOOT = "patch_reboot"
 TAKEN = frozenset(
     f"patch_{name}" for name in ("backup_retention", "halt", "policy", "reboot", "rollback", "scan", "windows")
 )
-"""Ids of DAGs that are no window's own."""
+"""Ids that no window's DAG gets: those of other DAGs, and of two that do not exist yet, for backups and rollbacks."""
 OTHERWISE = ".window"
 """The end of a DAG's id whose window has such a name: no name in the policy has a dot."""
 

@@ -64,6 +64,7 @@ ServiceRoleName = Annotated[
     ),
 ]
 Connection = Annotated[str, Matching(r"[a-zA-Z0-9_.()#!-]{1,200}", "the id of an Airflow connection")]
+_DAYS = "Held against the soaks by the policy check; nothing warns of late patches yet."
 
 
 class Roles(Part):
@@ -79,7 +80,9 @@ class Roles(Part):
     scanner: RoleName = "sluice-scanner"
     nonprod_installer: RoleName = "sluice-nonprod-installer"
     prod_installer: RoleName = "sluice-prod-installer"
-    image_deleter: RoleName = "sluice-image-deleter"
+    image_deleter: RoleName = Field(
+        default="sluice-image-deleter", description="To delete expired backups, which nothing does yet."
+    )
     halter: RoleName = "sluice-halter"
     policy_applier: RoleName = "sluice-policy-applier"
     window_service: ServiceRoleName = Field(
@@ -117,12 +120,12 @@ class Evidence(Part):
 
 
 class Sla(Part):
-    """Days within which patches must have reached every node, and how late a run may be."""
+    """Days within which patches are to have reached every node, and how late a run may be."""
 
-    critical_days: int = Field(default=14, ge=1, le=365)
-    important_days: int = Field(default=30, ge=1, le=365)
-    medium_days: int = Field(default=60, ge=1, le=365)
-    low_days: int = Field(default=90, ge=1, le=365)
+    critical_days: int = Field(default=14, ge=1, le=365, description=_DAYS)
+    important_days: int = Field(default=30, ge=1, le=365, description=_DAYS)
+    medium_days: int = Field(default=60, ge=1, le=365, description=_DAYS)
+    low_days: int = Field(default=90, ge=1, le=365, description=_DAYS)
     run_margin_minutes: int = Field(default=60, ge=0, le=1440, description="After the window's end.")
 
 

@@ -160,8 +160,15 @@ class Backup(Part):
     short: ClassVar[str | None] = "mode"
 
     mode: Literal["off", "on", "required"] = "off"
-    keep_days: int = Field(default=14, ge=1, le=3650)
-    keep_at_least: int = Field(default=1, ge=0, le=100, description="Images of a node that age alone never removes.")
+    keep_days: int = Field(
+        default=14,
+        ge=1,
+        le=3650,
+        description="Until the day in the image's tag sluice:expires; nothing deletes images yet.",
+    )
+    keep_at_least: int = Field(
+        default=1, ge=0, le=100, description="Images of a node that age alone never removes; nothing reads this yet."
+    )
     reboot: bool = Field(default=False, description="Reboot the node for a consistent image.")
 
 
