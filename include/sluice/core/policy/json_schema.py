@@ -4,7 +4,7 @@ Checked in as include/policy/policy.schema.json, which the first line of a polic
 
     # yaml-language-server: $schema=policy.schema.json
 
-What stands between parts (a window of an unknown patch group, say) only `sluice check` finds.
+What stands between parts (a window of an unknown patch group, say) only `python -m sluice check` finds.
 """
 
 from __future__ import annotations

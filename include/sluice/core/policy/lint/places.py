@@ -106,7 +106,7 @@ def _config(subject: Subject) -> Iterator[Found]:
         "P224",
         ("extras", "config_rule"),
         "expected a configuration recorder in every location that records AWS::SSM::PatchCompliance, which cannot be "
-        "known here: make sure of it (sluice doctor looks), or AWS refuses the rule",
+        "known here: make sure of it (python -m sluice doctor looks), or AWS refuses the rule",
     )
 
 
