@@ -7,6 +7,7 @@ approval    a person's word, never the requester's
 policy      plan, apply and report of the DAG patch_policy
 halting     the tasks of the DAG patch_halt
 runs        from a task to the release that it is a step of
+failures    which errors another try may help against
 aws         boto3's session, and connections that a process shares
 schedules   what a DAG file knows of the policy; timetable: when its DAG starts
 params      the form of a run by hand

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str], command: str) -> int:
 
 
 def options_of(command: str, arguments: Sequence[str]) -> argparse.Namespace:
-    """What was asked for; None: nothing was. Ends the process with 2 where it is not understood."""
+    """What was asked for. Ends the process with 2 where it is not understood."""
     parser = _parser(command)
     options = parser.parse_args(list(arguments))
     given = [flag for flag, name in NOT_OF_DRILLS.items() if getattr(options, name) is not None]

@@ -1,8 +1,9 @@
 """What later releases, reports and people ask of the evidence. Each question is bounded by days.
 
-sightings    what nodes showed of patches, for the soak ledger
-releases     what became of releases
-durations    how long invocations took, for whether a release fits its window
+sightings         what nodes showed of patches, for the soak ledger
+releases          what became of releases
+durations         how long invocations took, for whether a release fits its window
+step_durations    how long the steps around its waves took, for the same
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sluice.evidence import tables
 from sluice.evidence.sightings import sightings
 from sluice.evidence.store import Store
 
-__all__ = ["Durations", "Reported", "durations", "releases", "sightings"]
+__all__ = ["Durations", "Reported", "durations", "releases", "sightings", "step_durations"]
 
 
 @dataclass(frozen=True, slots=True)

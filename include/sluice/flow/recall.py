@@ -2,8 +2,7 @@
 
 In each location, as the halter: the recall is written down, and from then on gate, manifest, plan and the opening of
 windows go by it; then the windows that are open to install it are disabled, and what runs and installs it is cancelled.
-Killed and repeated it goes on. A baseline rejects it
-from the next apply on; a release whose manifest has it is held.
+Killed and repeated it goes on. Baselines reject it from the next apply on; a release whose manifest has it is held.
 """
 
 from __future__ import annotations

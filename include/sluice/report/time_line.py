@@ -37,7 +37,7 @@ class Bar:
     y: float
     width: float
     kind: str
-    """scan, install, reboot, rescan, ask or settle: how it is drawn."""
+    """scan, install, reboot, rescan, ask, step or settle: how it is drawn."""
     label: str
     """What stands on it; empty where it does not fit."""
     told: str

@@ -1,8 +1,5 @@
 """The policy: what is approved, when it installs, where and under which gate.
 
-base, baselines, windows, rings, gate, places    its parts, one noun a file
-policy                                           the whole of it
-load, environment, structure                     from YAML texts to a policy, with the place of everything
-lint                                             what is unwise in a policy that is well-formed
-json_schema                                      the same for editors
+Its parts are models, one noun a file, and `policy` is the whole of them. Around them stands what becomes of a policy:
+it is read (`load`), judged (`lint`), made into AWS's objects (`desired`) and compared with what is there (`plan`).
 """
