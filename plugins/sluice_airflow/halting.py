@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Param, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from sluice.core.release import ids
 from sluice_airflow.failures import told
-from sluice_airflow.params import RELEASE
 
 if TYPE_CHECKING:
     from sluice.aws.session import Connection
     from sluice.flow.halting import Halted
 
-EVERYTHING = "all"
 HALTED = "halted"
 """The XCom of `halt`, also of one that failed: locations, nodes in the middle, and what is left."""
 
 PARAMS = {
     "release": Param(
         type="string",
-        pattern=f"^{EVERYTHING}$|{RELEASE}",
+        pattern=f"^({ids.ALL}|{ids.PATTERN})$",
         title="What",
         description="A release, such as install-nonprod-20250609T0300-0123abcd (it stands in its run's note), or all.",
     ),
@@ -89,7 +88,7 @@ def _asked(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "policy": policy,
         "connections": connections(policy),
-        "release": None if name == EVERYTHING else name,
+        "release": None if name == ids.ALL else name,
         "by": getattr(get_current_context()["dag_run"], "triggering_user_name", None) or UNKNOWN,
         "because": params["reason"],
         "locations": chosen(policy.locations, params.get("locations") or ()),

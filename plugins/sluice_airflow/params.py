@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
+from sluice.core.release import ids
 from sluice_airflow.schedules import WindowPlan
 
 NODE = r"^m?i-[0-9a-f]{8,17}$"
-RELEASE = r"^[a-z][a-z0-9-]*-\d{8}T\d{4}-[0-9a-f]{8}$"
 AS_POLICY = "policy"
 
 Params = dict[str, Param]
@@ -66,7 +66,7 @@ def _install(plan: WindowPlan) -> Params:
         "retry_of": _text(
             "Retry of",
             "A release, such as install-nonprod-20250609T0300-0123abcd: only its failed nodes.",
-            RELEASE,
+            f"^{ids.PATTERN}$",
         ),
         "reboot": Param(
             AS_POLICY,

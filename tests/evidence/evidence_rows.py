@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sluice.core.release.terms import Release, release_id
+from sluice.core.release.ids import release_id
+from sluice.core.release.terms import Release
 
 
 def at(day: int, hour: int = 0, minute: int = 0, month: int = 6) -> datetime:

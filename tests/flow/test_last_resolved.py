@@ -10,7 +10,8 @@ import pytest
 from flow_world import HERE, NONPROD, PROD, SCAN, at, small
 
 from sluice.core.policy.policy import Policy
-from sluice.core.release.terms import Asked, Release, release_id
+from sluice.core.release.ids import release_id
+from sluice.core.release.terms import Asked, Release
 from sluice.evidence import tables
 from sluice.evidence.store import open_store
 from sluice.flow.resolve import last_resolved

@@ -133,6 +133,7 @@ def test_a_retry_expects_the_nodes_that_failed_before_and_no_other(policy: Polic
         ("install-nonprod-20250603T0300-0123abcd", "expected evidence of install-nonprod-20250603T0300-0123abcd"),
         ("install-prod-linux-20250603T0300-0123abcd", "expected retry_of to be a release of install-nonprod"),
         ("yesterday", "found yesterday"),
+        ("install-nonprod-20250631T0300-0123abcd", "expected retry_of to be a release of install-nonprod"),
     ],
 )
 def test_a_retry_of_what_is_not_known_is_refused(policy: Policy, retry_of: str, words: str) -> None:

@@ -47,6 +47,14 @@ def test_it_tells_from_the_first_release_on_and_no_more_than_three_days(policy: 
     ]
 
 
+def test_what_lies_beside_the_releases_and_is_none_of_them_stops_no_supervision(policy: Policy, lab: LabHandle) -> None:
+    lab.advance_to(at(9, 2))
+    run = run_of(policy, SCAN, at(9, 1))
+    run.store.put("releases/copy/begun.json", b"{}")
+    lab.advance_to(at(10, 0, 30))
+    assert len(told(policy)) == 2
+
+
 def test_a_dry_run_or_reboots_alone_for_that_time_are_no_release_of_it(policy: Policy, lab: LabHandle) -> None:
     lab.advance_to(at(9, 2))
     for number, asked in enumerate(({"dry_run": True}, {"only_reboots": True})):

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluice.core.release.gate import Covered, Facts, Limits, Seen, decide
+from sluice.core.release.ids import release_id
 from sluice.core.release.manifest import Item, Manifest, OnlyProduction, Struck, Waits
-from sluice.core.release.terms import Asked, Expected, Reason, Release, WavePart, release_id
+from sluice.core.release.terms import Asked, Expected, Reason, Release, WavePart
 from sluice.evidence import tables
 from sluice.evidence.store import Store
 

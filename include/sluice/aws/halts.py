@@ -5,20 +5,15 @@ A mark is never removed: lifting it is written into it, so that who halted what,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from sluice.aws import operations
 from sluice.aws.session import Connection
-from sluice.core.errors import AnswerError, ReleaseError
+from sluice.core.errors import AnswerError
 from sluice.core.json_text import encoded
+from sluice.core.release.ids import ALL
 from sluice.core.release.terms import Plain
-
-ALL = "all"
-"""The mark of everything; no release's id is like it."""
-
-_RELEASE = re.compile(r"([A-Za-z0-9._-]{1,200})-[0-9]{8}T[0-9]{4}-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +41,6 @@ class Mark(Plain):
     def __str__(self) -> str:
         what = "everything" if self.release == ALL else self.release
         return f"{what} was halted by {self.by} at {self.at:%Y-%m-%d %H:%M:%S} UTC: {self.because}"
-
-
-def window_of(release: str) -> str:
-    """The window of a release, by the release's id. Raises ReleaseError for what is no id, and so not safe in a key."""
-    found = _RELEASE.fullmatch(release)
-    if found is None:
-        raise ReleaseError(
-            f"expected the id of a release, such as install-nonprod-20250603T0300-0a1b2c3d, found {release!r}: it is in"
-            " the note of its DAG run"
-        )
-    return found[1]
 
 
 def mark_of(connection: Connection, bucket: str, release: str) -> str | None:

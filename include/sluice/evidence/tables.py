@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from sluice.core.errors import EvidenceError
+from sluice.core.release.ids import parse_id
 from sluice.core.release.terms import Release
 from sluice.evidence.schema import TABLES, Table, Type
 from sluice.evidence.store import Store
@@ -135,13 +136,12 @@ def key_of(table: str, day: str, release: str, part: str) -> str:
     return f"{table}/date={day}/release={release}/{name}.parquet"
 
 
-def window_of(release: str) -> str:
-    """The window that a release's id names: `install-prod-linux-20250609T0300-1f2e3d4c`."""
-    return release.rsplit("-", 2)[0]
-
-
 def _wanted(found: str, window: str | None, release: str | None) -> bool:
-    return (window is None or window_of(found) == window) and release in (None, found)
+    if window is not None:
+        parts = parse_id(found)
+        if parts is None or parts.window != window:
+            return False
+    return release in (None, found)
 
 
 def _read(store: Store, table: Table, key: str, release: str, columns: Sequence[str] | None) -> pl.DataFrame:

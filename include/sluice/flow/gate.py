@@ -19,6 +19,7 @@ from sluice.core.policy.gate import Gate
 from sluice.core.policy.slots import groups_of, slots
 from sluice.core.release import gate as core
 from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, Seen
+from sluice.core.release.ids import parse_id
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.needed import may_lack
 from sluice.core.release.outcome import approves
@@ -388,7 +389,8 @@ def _released(run: Run) -> int:
 
 def _is_of(release: str, window: str) -> bool:
     """Whether it is this window's: another one's name may begin with the same."""
-    return release.rsplit("-", 2)[0] == window
+    parts = parse_id(release)
+    return parts is not None and parts.window == window
 
 
 def _write_rows(run: Run, decision: Decision) -> None:

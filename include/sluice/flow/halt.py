@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sluice.aws import halts, operations
-from sluice.aws.halts import ALL
 from sluice.aws.locations import Outcome, in_each
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.policy.places import Location
 from sluice.core.policy.policy import Policy
+from sluice.core.release.ids import ALL, window_of
 from sluice.flow.halting import Halt, Halted, Tell, named
 
 
@@ -36,7 +36,7 @@ def halt(
 
     Raises ReleaseError for what is no release's id. What fails in a location stands in its `left`.
     """
-    window = halts.window_of(release) if release else None
+    window = window_of(release) if release else None
 
     def work(connection: Connection) -> Halted:
         return Halt(connection, policy, release or ALL, window, by, because, tell).carry_out()
@@ -60,7 +60,7 @@ def lift(
     Raises ReleaseError for what is no release's id. What fails in a location stands in its `left`.
     """
     if release:
-        halts.window_of(release)
+        window_of(release)
 
     def work(connection: Connection) -> Halted:
         bucket = operations.bucket_of(policy, connection)

@@ -24,6 +24,7 @@ from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
 from sluice.core.release import backup, fit, waves
 from sluice.core.release import preflight as core
+from sluice.core.release.ids import any_release_of
 from sluice.core.release.preflight import Access, Facts, Readiness, Running
 from sluice.core.release.terms import Expected, Kind
 from sluice.evidence import queries
@@ -110,7 +111,7 @@ def _begin(run: Run, connection: Connection) -> _Own:
     swept = sweep(run, connection)
     if run.window.installs:
         stale = core.stale_tag(run.window, connection.now())
-        gone = node_tags.clear(connection, core.any_release_of(run.window), stale=stale)
+        gone = node_tags.clear(connection, any_release_of(run.window.name), stale=stale)
         if gone:
             swept = [*swept, f"took the tag of earlier releases off {gone} nodes"]
     bucket = operations.bucket_of(run.policy, connection)

@@ -5,10 +5,9 @@ Resolved once: a retry reads what the first try found, so that all later steps s
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sluice.aws import nodes, operations, patch_groups
@@ -17,13 +16,12 @@ from sluice.core.errors import LostError, ReleaseError
 from sluice.core.json_text import encoded
 from sluice.core.policy.slots import groups_of
 from sluice.core.release import resolve as core
+from sluice.core.release.ids import parse_id
 from sluice.core.release.terms import Asked, Expected, Release
 from sluice.evidence import release_records, tables
 from sluice.flow.run import Run
 
 STEP = "resolved"
-
-_RELEASE = re.compile(r"(?P<window>.+)-(?P<day>\d{8})T\d{4}-[0-9a-f]{8}")
 
 
 def resolve(run: Run, location: str) -> dict[str, Any]:
@@ -90,8 +88,8 @@ def last_resolved(run: Run, groups: Sequence[str], now: datetime) -> dict[str, d
     last = (now - timedelta(days=max(ring.max_wait_days for ring in run.policy.rings))).date()
     while open_ and day >= last:
         for release, asked, rows in _resolved_on(run, day, now):
-            whole = covering.get(tables.window_of(release), set()).intersection(asked.patch_groups or groups)
-            there = {row["location"] for row in rows} | _looked_through(run, release)
+            whole = covering.get(release.window, set()).intersection(asked.patch_groups or groups)
+            there = {row["location"] for row in rows} | _looked_through(run, release.id)
             for place, group in [one for one in open_ if one[1] in whole and any(map(one[0].is_at, there))]:
                 open_.discard((place, group))
                 own = [row for row in rows if row["group"] == group and place.is_at(row["location"])]
@@ -101,18 +99,18 @@ def last_resolved(run: Run, groups: Sequence[str], now: datetime) -> dict[str, d
     return found
 
 
-def _resolved_on(run: Run, day: date, now: datetime) -> list[tuple[str, Asked, list[dict[str, Any]]]]:
-    """The releases of a day that resolved whole groups, the newest first: id, what was asked, nodes."""
+def _resolved_on(run: Run, day: date, now: datetime) -> list[tuple[Release, Asked, list[dict[str, Any]]]]:
+    """The releases of a day that resolved whole groups, the newest first, with what was asked and the nodes."""
     found = []
     columns = ("location", "node", "group", "product", "reason")
-    for release, frame in tables.by_release(run.store, "nodes", day, day, columns=columns):
-        begun = release_records.read(run.store, release, "begun")
+    for name, frame in tables.by_release(run.store, "nodes", day, day, columns=columns):
+        begun = release_records.read(run.store, name, "begun")
         if begun is None:
             continue
-        asked, at = Asked.of_json(begun["asked"]), Release.of_json(begun["release"]).begun
-        if at <= now and not asked.nodes and asked.retry_of is None:
-            found.append((at, release, asked, frame.to_dicts()))
-    return [(release, asked, rows) for _, release, asked, rows in sorted(found, key=lambda one: one[:2], reverse=True)]
+        asked, release = Asked.of_json(begun["asked"]), Release.of_json(begun["release"])
+        if release.begun <= now and not asked.nodes and asked.retry_of is None:
+            found.append((release, asked, frame.to_dicts()))
+    return sorted(found, key=lambda one: (one[0].begun, one[0].id), reverse=True)
 
 
 def _looked_through(run: Run, release: str) -> set[str]:
@@ -134,12 +132,12 @@ def _failed_before(run: Run, key: str) -> frozenset[str] | None:
     before = run.asked.retry_of
     if before is None:
         return None
-    match = _RELEASE.fullmatch(before)
-    if match is None or match["window"] != run.window.name:
+    parts = parse_id(before)
+    if parts is None or parts.window != run.window.name:
         raise ReleaseError(
             f"expected retry_of to be a release of {run.window.name}, such as {run.release.id}, found {before}"
         )
-    day = datetime.strptime(match["day"], "%Y%m%d").replace(tzinfo=UTC).date()
+    day = parts.occurrence.date()
     columns = ("location", "node", "result")
     found = tables.read(run.store, "patch_summaries", day, day, release=before, columns=columns).to_dicts()
     if not found:

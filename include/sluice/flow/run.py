@@ -17,7 +17,8 @@ from sluice.core.policy.places import Location, chosen
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import WindowStep, steps
 from sluice.core.policy.windows import Window
-from sluice.core.release.terms import Asked, Release, release_id, run_digest
+from sluice.core.release.ids import release_id, run_digest
+from sluice.core.release.terms import Asked, Release
 from sluice.evidence import release_records
 from sluice.evidence.store import Store, open_store
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sluice.aws.session import Connections
 from sluice.core.policy.policy import Policy
+from sluice.core.release.ids import parse_id
 from sluice.core.release.terms import Asked
 from sluice.core.release.unmade import unmade
 from sluice.evidence import release_records
@@ -42,9 +43,9 @@ def _known(store: Store) -> list[tuple[str, str, datetime]]:
     found = []
     for key in store.keys("releases/"):
         release, _, name = key.removeprefix("releases/").partition("/")
-        if name == "begun.json":
-            window, occurrence, _ = release.rsplit("-", 2)
-            found.append((release, window, datetime.strptime(occurrence, "%Y%m%dT%H%M").replace(tzinfo=UTC)))
+        parts = parse_id(release)
+        if name == "begun.json" and parts is not None:
+            found.append((release, parts.window, parts.occurrence))
     return found
 
 

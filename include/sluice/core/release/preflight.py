@@ -5,7 +5,6 @@ What cannot be known (a policy that nobody may read, a slot without a past) is a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -23,6 +22,7 @@ from sluice.core.policy.slots import groups_of
 from sluice.core.policy.window_steps import served
 from sluice.core.policy.windows import Window
 from sluice.core.release.fit import Fit
+from sluice.core.release.ids import parse_id
 from sluice.core.release.terms import Asked
 from sluice.core.window_objects import asks
 
@@ -30,8 +30,6 @@ CONCURRENT = 5
 """Windows that AWS runs at once in an account and Region, unless it has raised the quota (L-26BF3FE6)."""
 CONCURRENT_CODE = "P118"
 """The finding of the policy check that is waived where it has."""
-
-_TAG = re.compile(r"(?P<window>.+)-(?P<start>\d{8}T\d{4})-[0-9a-f]{8}/.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +242,15 @@ class _StaleTag:
     now: datetime
 
     def __call__(self, value: str) -> bool:
-        match = _TAG.fullmatch(value)
-        if match is None or match["window"] != self.window.name:
+        release, slash, _ = value.partition("/")
+        parts = parse_id(release)
+        if parts is None or parts.window != self.window.name or not slash:
             return False
-        start = datetime.strptime(match["start"], "%Y%m%dT%H%M").replace(tzinfo=self.now.tzinfo)
-        return start + self.window.duration + _SLACK < self.now
+        return parts.occurrence + self.window.duration + _SLACK < self.now
 
 
 _SLACK = timedelta(hours=1)
 """An ad hoc release opens some minutes after the moment in its id."""
-
-
-def any_release_of(window: Window) -> str:
-    """The ids of every release of a window, as a pattern with `?`."""
-    return f"{window.name}-{'?' * 8}T{'?' * 4}-{'?' * 8}"
 
 
 def refusal(refused: Mapping[str, str]) -> str:

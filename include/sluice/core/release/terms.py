@@ -5,7 +5,6 @@ Everything here is frozen, plain, and survives JSON: `as_json` and `of_json` are
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -100,16 +99,6 @@ class Release(Plain):
     def day(self) -> str:
         """The day that its evidence is kept under: `2025-06-09`, of the occurrence (UTC)."""
         return self.occurrence.strftime("%Y-%m-%d")
-
-
-def release_id(window: str, occurrence: datetime, deployment: str, dag_id: str, run_id: str) -> str:
-    """The id of a release: safe in names and keys, and the same for every retry of a run."""
-    return f"{window}-{occurrence:%Y%m%dT%H%M}-{run_digest(deployment, dag_id, run_id)}"
-
-
-def run_digest(deployment: str, dag_id: str, run_id: str) -> str:
-    """Eight hex digits that tell one run from every other."""
-    return hashlib.sha256("\n".join((deployment, dag_id, run_id)).encode()).hexdigest()[:8]
 
 
 class Reason(StrEnum):
