@@ -23,10 +23,11 @@ from lab.ssm.model import Window, WindowExecution
 from lab.testing import LabHandle
 from sluice.aws import node_tags, window_tasks
 from sluice.aws.actual import read_actual
-from sluice.aws.halts import Mark, write
+from sluice.aws.halts import write
 from sluice.aws.operations import bucket_of
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.errors import ReleaseError
+from sluice.core.halt_mark import Mark
 from sluice.core.policy.desired import desired
 from sluice.core.policy.plan import make_plan
 from sluice.core.policy.policy import Policy

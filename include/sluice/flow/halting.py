@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sluice.aws import commands, executions, halts, leases, operations, tags, windows
-from sluice.aws.halts import Mark
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError, AWSError
+from sluice.core.halt_mark import Mark
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.window_steps import served
 
