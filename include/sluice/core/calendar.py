@@ -71,7 +71,12 @@ def occurrences(policy: Policy, window: Window, after: datetime, until: datetime
     runs = Occurrences(schedule=parse(window.schedule), anchor=after, zone=window.zone).upcoming(after - _TICK)
     freezes = gate_of(policy, window).freezes if is_gated(policy, window) else ()
     for start in takewhile(lambda run: run < until, runs):
-        yield Occurrence(window, start, _freeze_on(freezes, start.astimezone(window.zone).date()))
+        yield Occurrence(window, start, _freeze_on(freezes, local_day(window, start)))
+
+
+def local_day(window: Window, moment: datetime) -> date:
+    """The day of a moment in the window's zone: the one that freezes and waivers count by."""
+    return moment.astimezone(window.zone).date()
 
 
 def rings_of(policy: Policy, window: Window) -> tuple[Ring, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from sluice.aws import node_tags, operations
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection
+from sluice.core.calendar import local_day
 from sluice.core.errors import LostError, ReleaseError
 from sluice.core.json_text import encoded
 from sluice.core.release import backup as backups
@@ -120,7 +121,7 @@ def _checked(run: Run, connection: Connection, excluded: Mapping[str, tuple[str,
     if standing is not None:
         tables.write(run.store, "backups", run.release, connection.key, backup.rows(connection.key, standing))
     if backups.mode(run.window, run.asked) == "required":
-        today = run.release.occurrence.astimezone(run.window.zone).date()
+        today = local_day(run.window, run.release.occurrence)
         expected = without(expected, backups.unprotected(expected, run.policy, standing, today))
     return expected
 

@@ -12,7 +12,7 @@ from sluice.aws.actual import read_actual
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core import ledger
-from sluice.core.calendar import gate_of
+from sluice.core.calendar import gate_of, local_day
 from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.ledger import Sighted
 from sluice.core.policy.gate import Gate
@@ -354,7 +354,7 @@ def _alarms(connection: Connection, known: Gate) -> tuple[Asking, ...]:
 
 def _freeze(run: Run, known: Gate, at: datetime) -> str | None:
     """The freeze on that day, in the window's time zone."""
-    day = at.astimezone(run.window.zone).date()
+    day = local_day(run.window, at)
     for freeze in known.freezes:
         if freeze.first <= day <= freeze.last:
             return f"nothing is released from {freeze.first} to {freeze.last}: {freeze.because}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from sluice.aws import operations, patch_catalog, recalls
 from sluice.aws.session import Connection, Duty
+from sluice.core.calendar import local_day
 from sluice.core.errors import LostError, ReleaseError, SluiceError
 from sluice.core.json_text import encoded
 from sluice.core.ledger import Sighted
@@ -89,7 +90,7 @@ def _made(run: Run, ready: Sequence[str]) -> Manifest:
     at = first_answer(run.connections, run.locations)
     sightings = known_sightings(run, at)
     known = Known(sightings, recalls_of(run, ready), _issued(run, ready, sightings))
-    day = run.release.occurrence.astimezone(run.window.zone).date()
+    day = local_day(run.window, run.release.occurrence)
     return build(run.policy, run.window, release=run.release.id, at=at, day=day, asked=run.asked, known=known)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from sluice.aws import nodes, operations, patch_groups
 from sluice.aws.session import Connection
+from sluice.core.calendar import local_day
 from sluice.core.errors import LostError, ReleaseError
 from sluice.core.json_text import encoded
 from sluice.core.policy.slots import groups_of
@@ -123,7 +124,7 @@ def found_now(run: Run, connection: Connection) -> tuple[Expected, ...]:
     registered = {
         (one["PatchGroup"], one["BaselineIdentity"]["OperatingSystem"]) for one in patch_groups.listed(connection)
     }
-    today = run.release.occurrence.astimezone(run.window.zone).date()
+    today = local_day(run.window, run.release.occurrence)
     return core.resolve(run.policy, run.window, nodes.listed(connection), registered, connection.key, today)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
@@ -84,3 +85,7 @@ class Waiver(Part):
                 "expected nodes, patch_groups, patches, packages, reissued, without_backup or findings, found none"
             )
         return self
+
+    def holds(self, day: date) -> bool:
+        """Whether it holds on a day: up to and including the one on which it expires."""
+        return day <= self.expires

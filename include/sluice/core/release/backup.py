@@ -181,7 +181,7 @@ def unprotected(
     A waiver (`exceptions: without_backup`) lets a node through, which hybrid machines need: nothing images them.
     `found` None: the backup never began.
     """
-    waived = {node for one in policy.exceptions if one.expires >= today for node in one.without_backup}
+    waived = {node for one in policy.exceptions if one.holds(today) for node in one.without_backup}
     without = found.without() if found else {}
     why: dict[str, tuple[str, str]] = {}
     for one in expected:

@@ -253,8 +253,8 @@ def _waits(entry: Entry, demand: Demand, at: datetime) -> Waits:
 
 
 def _waivers(policy: Policy, day: date) -> tuple[Waiver, ...]:
-    """Those that hold on a day: up to and including the one on which they expire."""
-    return tuple(waiver for waiver in policy.exceptions if day <= waiver.expires)
+    """Those that hold on a day."""
+    return tuple(waiver for waiver in policy.exceptions if waiver.holds(day))
 
 
 def _baselines(policy: Policy, groups: Sequence[PatchGroup], product: str) -> tuple[Baseline, ...]:

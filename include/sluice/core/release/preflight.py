@@ -181,7 +181,7 @@ _MOMENT = timedelta(microseconds=1)
 
 
 def _waived(policy: Policy, today: date) -> bool:
-    return any(CONCURRENT_CODE in one.findings and one.expires >= today for one in policy.exceptions)
+    return any(CONCURRENT_CODE in one.findings and one.holds(today) for one in policy.exceptions)
 
 
 def _patchers(window: Window, running: Iterable[Running]) -> Iterator[str]:

@@ -167,11 +167,11 @@ def _stranger(scope: _Scope, node: Node, group: str | None) -> Why | None:
 
 
 def _excepted(scope: _Scope, node: Node, group: str | None) -> Why | None:
-    """An exception holds up to and including the day on which it expires; of several the longest is told."""
+    """Of several exceptions that hold the longest is told."""
     holding = [
         one
         for one in scope.policy.exceptions
-        if one.expires >= scope.today and (node.id in one.nodes or group in one.patch_groups)
+        if one.holds(scope.today) and (node.id in one.nodes or group in one.patch_groups)
     ]
     if not holding:
         return None

@@ -86,7 +86,7 @@ def _waivers(policy: Policy, today: date) -> dict[str, date]:
     until: dict[str, date] = {}
     for exception in policy.exceptions:
         for code in exception.findings:
-            if code in CODES and CODES[code].waivable and exception.expires >= today:
+            if code in CODES and CODES[code].waivable and exception.holds(today):
                 until[code] = max(exception.expires, until.get(code, exception.expires))
     return until
 

@@ -96,7 +96,7 @@ def _classes(exception: Waiver, at: Path) -> Iterator[Found]:
 
 def _expiry(subject: Subject, exception: Waiver, at: Path) -> Iterator[Found]:
     left = exception.expires - subject.today
-    if left < timedelta(0):
+    if not exception.holds(subject.today):
         yield Found(
             "P211",
             (*at, "expires"),
