@@ -71,7 +71,7 @@ def occurrences(policy: Policy, window: Window, after: datetime, until: datetime
     runs = Occurrences(schedule=parse(window.schedule), anchor=after, zone=window.zone).upcoming(after - _TICK)
     freezes = gate_of(policy, window).freezes if is_gated(policy, window) else ()
     for start in takewhile(lambda run: run < until, runs):
-        yield Occurrence(window, start, _freeze_on(freezes, local_day(window, start)))
+        yield Occurrence(window, start, freeze_on(freezes, local_day(window, start)))
 
 
 def local_day(window: Window, moment: datetime) -> date:
@@ -95,6 +95,11 @@ def gate_of(policy: Policy, window: Window) -> Gate:
     return policy.gate if window.gate is None else window.gate
 
 
+def freeze_on(freezes: Sequence[Freeze], day: date) -> Freeze | None:
+    """The first of the freezes that a day lies in."""
+    return next((freeze for freeze in freezes if freeze.first <= day <= freeze.last), None)
+
+
 def skipped_times(window: Window, after: datetime, until: datetime) -> tuple[datetime, ...]:
     """Local times (naive) at which the window would start and the clocks jump over them, in that span."""
     zone = window.zone
@@ -116,7 +121,3 @@ def offset_changes(found: Sequence[Occurrence]) -> tuple[tuple[Occurrence, Occur
 
 def _exists(local: datetime) -> bool:
     return local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None)
-
-
-def _freeze_on(freezes: Sequence[Freeze], day: date) -> Freeze | None:
-    return next((freeze for freeze in freezes if freeze.first <= day <= freeze.last), None)

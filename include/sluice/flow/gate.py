@@ -12,7 +12,7 @@ from sluice.aws.actual import read_actual
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core import ledger
-from sluice.core.calendar import gate_of, local_day
+from sluice.core.calendar import freeze_on, gate_of, local_day
 from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.ledger import Sighted
 from sluice.core.policy.gate import Gate
@@ -354,11 +354,8 @@ def _alarms(connection: Connection, known: Gate) -> tuple[Asking, ...]:
 
 def _freeze(run: Run, known: Gate, at: datetime) -> str | None:
     """The freeze on that day, in the window's time zone."""
-    day = local_day(run.window, at)
-    for freeze in known.freezes:
-        if freeze.first <= day <= freeze.last:
-            return f"nothing is released from {freeze.first} to {freeze.last}: {freeze.because}"
-    return None
+    freeze = freeze_on(known.freezes, local_day(run.window, at))
+    return f"nothing is released from {freeze.first} to {freeze.last}: {freeze.because}" if freeze else None
 
 
 def _other_patchers(run: Run, connection: Connection, known: Gate) -> list[str] | None:

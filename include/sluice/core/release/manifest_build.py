@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 
 from sluice.core import ledger
 from sluice.core.approval import Patch, rules_for
+from sluice.core.calendar import gate_of
 from sluice.core.ledger import Demand, Entry, Sighted
 from sluice.core.os_product import covers, operating_system
 from sluice.core.policy.baselines import Baseline, OperatingSystem, PatchGroup
@@ -89,7 +90,7 @@ class _Product:
         self._rows = [row for row in known.sightings if covers(product, row.product) and row.at <= at]
         groups = [slot.group for slot in slots(policy, window) if slot.group and slot.product == product]
         self._groups = {group.name for group in groups}
-        self._demands = demands(policy, groups, timedelta(hours=(window.gate or policy.gate).evidence_hours))
+        self._demands = demands(policy, groups, timedelta(hours=gate_of(policy, window).evidence_hours))
         self._baselines = _baselines(policy, groups, product)
         self._waivers = _waivers(policy, day)
 

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from sluice.core.calendar import gate_of
 from sluice.core.policy.gate import Gate
 from sluice.core.policy.lint.runs import open_times, runs
 from sluice.core.policy.lint.subject import Found, Subject
@@ -56,9 +57,9 @@ def _reboots(subject: Subject) -> Iterator[Found]:
         )
         return
     for index, window in subject.production_installs:
-        ring = subject.rings_of(index)[-1]
+        ring = subject.reached_rings[index][-1]
         before = subject.ring_before(ring.name)
-        soaking = [one for number, one in subject.installs if before in subject.rings_of(number)]
+        soaking = [one for number, one in subject.installs if before in subject.reached_rings[number]]
         if window.reboot.when != "never" and soaking and all(one.reboot.when == "never" for one in soaking):
             yield Found(
                 "P186",
@@ -149,7 +150,7 @@ def _freezes(subject: Subject, gate: Gate, at: Path) -> Iterator[Found]:
 
 def _evidence(subject: Subject, index: int, window: Window) -> Iterator[Found]:
     """Whether the scans come often enough for what the gate calls fresh."""
-    gate = subject.gate(window)
+    gate = gate_of(subject.policy, window)
     at: Path = ("windows", index, "gate") if window.gate else ("gate",)
     lead = timedelta(minutes=window.lead_minutes)
     starts = [run - lead for run in runs(window, subject.today)]
@@ -180,7 +181,7 @@ def _evidence(subject: Subject, index: int, window: Window) -> Iterator[Found]:
 
 def _evidence_ends(subject: Subject, index: int) -> list[datetime]:
     """When scans end that look at the nodes of the ring before the window's, ascending."""
-    ring = subject.rings_of(index)[-1]
+    ring = subject.reached_rings[index][-1]
     before = subject.ring_before(ring.name)
     groups = {group.name for group in subject.policy.patch_groups if before and group.ring == before.name}
     ends = {

@@ -8,8 +8,8 @@ from datetime import date
 from functools import cached_property
 from typing import TypeAlias
 
+from sluice.core.calendar import rings_of
 from sluice.core.policy.baselines import Baseline, PatchGroup
-from sluice.core.policy.gate import Gate
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.rings import Ring
 from sluice.core.policy.slots import groups_of
@@ -104,20 +104,16 @@ class Subject:
             before = ring
         return None
 
-    def rings_of(self, index: int) -> list[Ring]:
-        """The rings of the patch groups that a window reaches, in order."""
-        names = {group.ring for group in self.reach[index]}
-        return [ring for ring in self.policy.rings if ring.name in names]
+    @cached_property
+    def reached_rings(self) -> list[tuple[Ring, ...]]:
+        """Per window, in the policy's order: the rings of the patch groups that it reaches."""
+        return [rings_of(self.policy, window) for window in self.policy.windows]
 
     def on_production(self, index: int) -> bool:
         """Whether the window reaches a production ring."""
-        return any(ring.production for ring in self.rings_of(index))
+        return any(ring.production for ring in self.reached_rings[index])
 
     @cached_property
     def production_installs(self) -> list[tuple[int, Window]]:
         """The install windows that reach a production ring."""
         return [(index, window) for index, window in self.installs if self.on_production(index)]
-
-    def gate(self, window: Window) -> Gate:
-        """The gate of a window: its own, or the policy's."""
-        return window.gate or self.policy.gate

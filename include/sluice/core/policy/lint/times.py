@@ -125,7 +125,7 @@ def _patch_tuesday(subject: Subject, index: int, window: Window) -> Iterator[Fou
     A soak starts with the first window of the ring before, and must be over when the release makes its
     manifest, which is its lead before the window.
     """
-    ring = next((ring for ring in subject.rings_of(index) if ring.production), None)
+    ring = next((ring for ring in subject.reached_rings[index] if ring.production), None)
     windows_baselines = _windows_baselines(subject, index)
     if ring is None or ring.soak is None or not windows_baselines:
         return
@@ -157,7 +157,7 @@ def _windows_installs_before(subject: Subject, ring: Ring) -> Sequence[datetime]
     starts = (
         runs(window, subject.today)
         for index, window in subject.installs
-        if before in subject.rings_of(index) and _windows_baselines(subject, index)
+        if before in subject.reached_rings[index] and _windows_baselines(subject, index)
     )
     return sorted(chain.from_iterable(starts))
 

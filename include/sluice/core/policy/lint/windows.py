@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from sluice.core.calendar import gate_of
 from sluice.core.policy.lint.subject import Found, Subject
 from sluice.core.policy.others import patches
 from sluice.core.policy.policy import Policy
@@ -112,7 +113,7 @@ def _idle_gate(subject: Subject, index: int, window: Window) -> Iterator[Found]:
 
 def _install(subject: Subject, index: int, window: Window) -> Iterator[Found]:
     at: Path = ("windows", index)
-    rings = subject.rings_of(index)
+    rings = subject.reached_rings[index]
     if len(rings) > 1:
         names = ", ".join(ring.name for ring in rings)
         yield Found(
@@ -187,7 +188,7 @@ def _production(subject: Subject, index: int, window: Window) -> Iterator[Found]
             "expected a backup before production is patched, found off: set it on or required, or say here why "
             "there is another way back",
         )
-    gate = subject.gate(window)
+    gate = gate_of(subject.policy, window)
     waits = [
         what
         for what, is_so in (("approval", gate.approval.needed != "never"), ("backups", window.backup.mode != "off"))
