@@ -27,6 +27,7 @@ BUCKET = "arn:{partition}:s3:::{operations}"
 LOST = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
 """S3's codes for a conditional write that another writer has won."""
 MISSING = ("NoSuchKey", "404")
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,29 @@ def keys(connection: Connection, bucket: str, prefix: str) -> Iterator[str]:
         more = {"ContinuationToken": answer["NextContinuationToken"]}
 
 
+def step_key(release: str, name: str) -> str:
+    """Where a step of a release is kept."""
+    return f"{steps_of(release)}{name}.json"
+
+
+def steps_of(release: str) -> str:
+    """What the keys of all steps of a release begin with."""
+    return f"steps/{release}/"
+
+
+def manifest_key(release: str, file: str = MANIFEST) -> str:
+    """Where a release's manifest is kept, or another file beside it: the list of an OS product."""
+    return f"manifests/{release}/{file}"
+
+
 def write_step(connection: Connection, bucket: str, release: str, name: str, data: Any) -> None:
     """Record a step of a release; what was there is overwritten."""
-    put_step(connection, bucket, f"steps/{release}/{name}.json", encoded(data))
+    put_step(connection, bucket, step_key(release, name), encoded(data))
 
 
 def read_step(connection: Connection, bucket: str, release: str, name: str) -> Any:
     """A recorded step, or None."""
-    found = read(connection, bucket, f"steps/{release}/{name}.json")
+    found = read(connection, bucket, step_key(release, name))
     return found.json if found else None
 
 

@@ -135,7 +135,7 @@ def _handed_out(run: Run, record: Mapping[str, Any]) -> dict[str, str]:
         place = by_confirmed_key[connection.key]
         bucket = operations.bucket_of(run.policy, connection)
         try:
-            operations.put_step(connection, bucket, f"steps/{run.release.id}/{STEP}.json", encoded(place), was=None)
+            operations.put_step(connection, bucket, operations.step_key(run.release.id, STEP), encoded(place), was=None)
         except LostError:
             if _read(run, connection) != place:
                 raise ReleaseError(

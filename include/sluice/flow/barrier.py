@@ -15,6 +15,7 @@ from sluice.core.release.terms import Kind
 from sluice.core.release.waves import count
 from sluice.core.window_objects import reboots_in_waves
 from sluice.core.window_record import WaveRecord
+from sluice.flow import admit
 from sluice.flow.records import read_record
 from sluice.flow.run import Run, first_answer
 
@@ -95,7 +96,7 @@ def _read(run: Run, connection: Connection, wave: int) -> tuple[tuple[WaveRecord
 
 def _places(run: Run, wave: int) -> dict[str, tuple[str, ...]]:
     """The nodes of the wave, by the policy's key of their location."""
-    admitted = run.recorded("admitted")
+    admitted = run.recorded(admit.RECORD)
     if admitted is None:
         raise ReleaseError(f"{run.release.id}: expected the admitted nodes, found no record of them: run admit first")
     return {

@@ -50,7 +50,7 @@ class Driver:
         self.connection = connection
         self.sight = Sight(run, connection, location, wave, kind)
         self.own = self.sight.own
-        self.key = f"steps/{run.release.id}/{step_of(wave, kind)}.json"
+        self.key = operations.step_key(run.release.id, step_of(wave, kind))
         self.stored: Stored | None = None
         self.record: WaveRecord | None = None
         self._lease: Lease | None = None

@@ -122,7 +122,7 @@ def _write_lists(run: Run, connection: Connection, made: Manifest) -> None:
     """Write each product's list and the evidence of its items, once."""
     lists = {product: text for product in made.products if (text := made.override_list(product))}
     files = {_list_key(run, product): text.encode() for product, text in lists.items()}
-    files[f"manifests/{run.release.id}/manifest.json"] = encoded(made.as_json())
+    files[operations.manifest_key(run.release.id)] = encoded(made.as_json())
     bucket = operations.bucket_of(run.policy, connection)
     for key, content in files.items():
         try:
@@ -137,7 +137,7 @@ def _write_lists(run: Run, connection: Connection, made: Manifest) -> None:
 
 
 def _list_key(run: Run, product: str) -> str:
-    return f"manifests/{run.release.id}/{file_name(product)}"
+    return operations.manifest_key(run.release.id, file_name(product))
 
 
 def _write_rows(run: Run, made: Manifest) -> None:

@@ -20,6 +20,7 @@ from sluice.core.policy.policy import Policy
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.recall import Recall, checked, names
 from sluice.core.release.terms import WavePart
+from sluice.flow import admit
 from sluice.flow.halting import Halt, Tell, named
 
 
@@ -154,7 +155,7 @@ def _installs(
     """
     lease = leases.lease_of(connection, bucket, window)
     owner = lease.owner if lease else None
-    found = operations.read(connection, bucket, f"manifests/{owner}/manifest.json") if owner else None
+    found = operations.read(connection, bucket, operations.manifest_key(owner)) if owner else None
     if found is not None:
         return bool(Manifest.of_json(found.json).recalled([recalled]))
     nodes = nodes_of(owner)
@@ -172,7 +173,7 @@ def _known(asked: Callable[[], bool], what: str, left: list[str]) -> bool:
 
 def _admitted(connection: Connection, bucket: str, release: str | None) -> tuple[str, ...] | None:
     """The nodes that a release has admitted in a location; None: nothing is recorded of that."""
-    step = operations.read_step(connection, bucket, release, "admitted") if release else None
+    step = operations.read_step(connection, bucket, release, admit.STEP) if release else None
     return None if step is None else tuple(node for one in step["parts"] for node in WavePart.of_json(one).nodes)
 
 

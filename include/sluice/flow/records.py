@@ -27,7 +27,7 @@ def read_record(run: Run, connection: Connection, wave: int, kind: Kind) -> Wave
 def read_records(run: Run, connection: Connection) -> dict[str, WaveRecord]:
     """Everything that is recorded of the release's executions in a location, by the step's name."""
     bucket = operations.bucket_of(run.policy, connection)
-    before = f"steps/{run.release.id}/"
+    before = operations.steps_of(run.release.id)
     found = {}
     for key in operations.keys(connection, bucket, f"{before}wave-"):
         name = key.removeprefix(before).removesuffix(".json")

@@ -25,6 +25,7 @@ from sluice.core.release.terms import Reason
 from sluice.core.release.verify import MAIN
 from sluice.evidence import release_records, tables
 from sluice.evidence.store import Store
+from sluice.flow import admit
 from sluice.flow.run import Run, first_answer
 from sluice.flow.verify import verify
 from sluice.report import page, sheet, story
@@ -82,7 +83,7 @@ def rendered(store: Store, release: str) -> Iterator[tuple[str, bytes]]:
 
 def _read_back(run: Run) -> dict[str, str]:
     """Read back what was admitted and not read back yet; why that failed, by location."""
-    if run.recorded("admitted") is None or run.asked.dry_run:
+    if run.recorded(admit.RECORD) is None or run.asked.dry_run:
         return {}
     found = run.recorded("verified")
     if found is not None:
@@ -134,7 +135,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
 def _refused(run: Run, preflight: Mapping[str, Any]) -> dict[str, str]:
     """Why, by location: refused by preflight, or ready and then lost before its nodes were admitted."""
     refused = dict(preflight.get("refused", {}))
-    admitted = run.recorded("admitted")
+    admitted = run.recorded(admit.RECORD)
     if admitted is not None:
         for key in preflight.get("ready", ()):
             if key not in admitted["locations"]:
@@ -161,7 +162,7 @@ def _halted(run: Run) -> str | None:
 
 def _lost(run: Run, missed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Nodes that were admitted and missed all the same."""
-    places = (run.recorded("admitted") or {}).get("locations", {})
+    places = (run.recorded(admit.RECORD) or {}).get("locations", {})
     admitted = {one["node"] for place in places.values() for one in place["expected"] if one["reason"] is None}
     return [one for one in missed if one["node"] in admitted]
 

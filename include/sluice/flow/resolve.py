@@ -68,7 +68,7 @@ def _once(run: Run, connection: Connection, found: Sequence[Expected]) -> tuple[
     bucket = operations.bucket_of(run.policy, connection)
     content = encoded([one.as_json() for one in found])
     try:
-        operations.put_step(connection, bucket, f"steps/{run.release.id}/{STEP}.json", content, was=None)
+        operations.put_step(connection, bucket, operations.step_key(run.release.id, STEP), content, was=None)
     except LostError:
         return read_resolved(run, connection)
     return tuple(found)

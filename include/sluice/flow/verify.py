@@ -29,6 +29,7 @@ from sluice.core.release.terms import Expected, PatchRow, Reason
 from sluice.core.release.verify import Verified
 from sluice.core.window_record import MISSING, SUCCESS, WaveRecord
 from sluice.evidence import tables
+from sluice.flow import admit
 from sluice.flow.manifest import known_sightings, read_manifest
 from sluice.flow.readback import Chunk, Readback, chunked
 from sluice.flow.run import Run, first_answer
@@ -87,7 +88,7 @@ def verify(run: Run) -> dict[str, Any]:
 def _stops(run: Run) -> dict[int, str]:
     """Why nothing opened behind a wave, as its barrier judged."""
     found = {}
-    for wave in range(1, len((run.recorded("admitted") or {}).get("waves", ())) + 1):
+    for wave in range(1, len((run.recorded(admit.RECORD) or {}).get("waves", ())) + 1):
         judged = (run.recorded(f"barrier-{wave}") or {}).get("judged") or {}
         if judged.get("stop"):
             found[wave] = str(judged["stop"])
@@ -263,7 +264,7 @@ def _lost(run: Run, key: str, why: str) -> list[dict[str, Any]]:
 
     What an earlier try has kept of a node is the better evidence, and stays.
     """
-    admitted = (run.recorded("admitted") or {}).get("locations", {}).get(key)
+    admitted = (run.recorded(admit.RECORD) or {}).get("locations", {}).get(key)
     expected = [Expected.of_json(one) for one in admitted["expected"]] if admitted else []
     if not expected:
         return []
@@ -329,7 +330,7 @@ def _arrivals(
 
 def _keep_arrivals(run: Run, came: Sequence[Arrival], unread: Mapping[str, str]) -> None:
     """Keep what came, and what an earlier try found in a location that cannot be read now."""
-    places = (run.recorded("admitted") or {}).get("locations", {})
+    places = (run.recorded(admit.RECORD) or {}).get("locations", {})
     lost = {places[key]["confirmed"] for key in unread if key in places}
     columns = [field.name for field in fields(Arrival)]
     before = tables.of_release(run.store, "arrivals", run.release, columns) if lost else []
