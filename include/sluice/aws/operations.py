@@ -20,6 +20,7 @@ from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError, AWSError, LostError
 from sluice.core.json_text import encoded
+from sluice.core.policy.places import bucket_in
 from sluice.core.policy.policy import Policy
 
 BUCKET = "arn:{partition}:s3:::{operations}"
@@ -49,8 +50,7 @@ def bucket_of(policy: Policy, connection: Connection) -> str:
         raise AWSError(
             "expected operations_bucket in the policy, found none: releases keep leases, steps and manifests there"
         )
-    name = policy.operations_bucket
-    return name.replace("{account}", connection.account).replace("{region}", connection.region)
+    return bucket_in(policy.operations_bucket, connection.account, connection.region)
 
 
 @calls("s3:GetObject", resources=f"{BUCKET}/*")

@@ -28,7 +28,7 @@ from sluice.core.doctor import BucketFact, Facts, PermissionFact, RoleFact, Topi
 from sluice.core.errors import AWSError
 from sluice.core.node import Node
 from sluice.core.policy.others import Other
-from sluice.core.policy.places import Location
+from sluice.core.policy.places import Location, bucket_in
 from sluice.core.policy.policy import Policy
 
 T = TypeVar("T")
@@ -132,7 +132,7 @@ def _buckets(connection: Connection, policy: Policy) -> Iterator[BucketFact]:
             named[f"the output of {window.name}"] = window.logs.bucket
     for use, name in named.items():
         if name:
-            full = name.replace("{account}", connection.account).replace("{region}", connection.region)
+            full = bucket_in(name, connection.account, connection.region)
             yield buckets.look(connection, full, use)
 
 

@@ -19,6 +19,7 @@ from sluice.core.lease import Lease
 from sluice.core.policy.desired import desired
 from sluice.core.policy.others import Installing, Other
 from sluice.core.policy.pilot import check_alone
+from sluice.core.policy.places import bucket_in
 from sluice.core.policy.plan import Actual, Change, make_plan
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import groups_of
@@ -167,7 +168,7 @@ def _buckets(run: Run, connection: Connection) -> Iterator[BucketFact]:
 
 def _logs(run: Run, connection: Connection) -> str | None:
     bucket = (run.window.logs or run.policy.logs).bucket
-    return bucket.replace("{account}", connection.account).replace("{region}", connection.region) if bucket else None
+    return bucket_in(bucket, connection.account, connection.region) if bucket else None
 
 
 def _access(run: Run, connection: Connection, expected: Sequence[Expected]) -> Iterator[Access]:

@@ -41,6 +41,7 @@ from sluice.core.policy.objects import (
     WindowTask,
     part_of,
 )
+from sluice.core.policy.places import bucket_in
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import Slot, groups_of, slots
 from sluice.core.policy.window_steps import WindowStep, own_window, steps
@@ -216,7 +217,7 @@ def _owner_information(deployment: str, window: str, slot: str) -> str:
 
 def _task(policy: Policy, window: Window, slot: Slot, account: str, region: str) -> WindowTask:
     logs = window.logs or policy.logs
-    bucket = logs.bucket.replace("{account}", account).replace("{region}", region) if logs.bucket else None
+    bucket = bucket_in(logs.bucket, account, region) if logs.bucket else None
     return WindowTask(
         window=window.name,
         name=slot.name,
@@ -259,7 +260,7 @@ def _extras(policy: Policy, account: str, region: str) -> Iterator[tuple[Key, AW
         rule = ConfigRule(config_rule_name(policy.deployment))
         yield Key(CONFIG_RULE, rule.name), rule
     if policy.extras.data_sync_bucket:
-        bucket = policy.extras.data_sync_bucket.replace("{account}", account).replace("{region}", region)
+        bucket = bucket_in(policy.extras.data_sync_bucket, account, region)
         sync = DataSync(data_sync_name(policy.deployment), bucket, region)
         yield Key(DATA_SYNC, sync.name), sync
 

@@ -55,6 +55,11 @@ def chosen(locations: Sequence[Location], keys: Collection[str]) -> tuple[Locati
     return tuple(location for location in locations if not keys or location.key in keys)
 
 
+def bucket_in(name: str, account: str, region: str) -> str:
+    """The bucket of one location, by the name in the policy, which may have `{account}` and `{region}` in it."""
+    return name.replace("{account}", account).replace("{region}", region)
+
+
 RoleName = Annotated[str, Matching(r"[a-zA-Z0-9_+=,.@-]{1,64}", "the name of an IAM role, without its path")]
 ServiceRoleName = Annotated[
     str,
