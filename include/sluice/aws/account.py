@@ -8,7 +8,6 @@ from typing import Any
 
 from sluice.aws import baselines, nodes, patch_groups, window_targets, window_tasks, windows
 from sluice.aws.session import Connection
-from sluice.core.node import GROUP_KEYS
 from sluice.core.policy.imported import Account, WindowFound
 from sluice.core.policy.objects import Registration
 
@@ -18,7 +17,7 @@ def read_account(connection: Connection) -> Account:
     identities = baselines.listed(connection)
     products: dict[str, set[str]] = defaultdict(set)
     for node in nodes.listed(connection):
-        group = next(filter(None, map(node.group, GROUP_KEYS)), None)
+        group = node.patch_manager_group
         if group and node.product:
             products[group].add(node.product)
     return Account(

@@ -58,6 +58,11 @@ class Node:
         """Its OS product, where an agent tells."""
         return self.agent.product if self.agent else None
 
+    @property
+    def patch_manager_group(self) -> str | None:
+        """The patch group that Patch Manager reads, by either of its keys."""
+        return next((self.tags[key] for key in GROUP_KEYS if self.tags.get(key)), None)
+
     def group(self, key: str) -> str | None:
         """Its patch group by the tag of that key."""
         return self.tags.get(key) or None

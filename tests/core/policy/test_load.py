@@ -267,7 +267,7 @@ WRONG = [
         "os: WINDOWS\n    rejected: [KB1, KB1]",
         "P006",
         "rejected",
-        "expected each patch once, found twice: KB1",
+        "expected each value once, found twice: KB1",
     ),
     ("    soak: 7\n", "    soak: {days: 7, critical: .nan}\n", "P006", ".nan", "expected a whole number"),
     (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sluice.core.doctor.facts import BucketFact, Facts, PermissionFact, Recorder, RoleFact, Topic
 from sluice.core.doctor.finding import SEVERITIES, Finding, Severity
-from sluice.core.doctor.nodes import BaselineOf, baseline_of, node_findings, patch_manager_group
+from sluice.core.doctor.nodes import BaselineOf, baseline_of, node_findings
 from sluice.core.doctor.places import PATCHERS, place_findings
 from sluice.core.policy.policy import Policy
 
@@ -58,7 +58,7 @@ def kinds(facts: Facts, policy: Policy) -> dict[Kind, int]:
     counts = Counter(
         Kind(
             product=node.product or "",
-            group=node.group(key) or patch_manager_group(node) or "",
+            group=node.group(key) or node.patch_manager_group or "",
             baseline=baseline_of(node, facts, key),
         )
         for node in facts.nodes

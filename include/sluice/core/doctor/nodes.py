@@ -26,14 +26,9 @@ def baseline_of(node: Node, facts: Facts, key: str) -> BaselineOf:
     if node.product is None or "baselines" in facts.unread:
         return "unknown"
     system = operating_system(node.product)
-    if (node.group(key) or patch_manager_group(node), system) in facts.registrations:
+    if (node.group(key) or node.patch_manager_group, system) in facts.registrations:
         return "registered"
     return "own default" if system in facts.own_defaults else "AWS's default"
-
-
-def patch_manager_group(node: Node) -> str | None:
-    """The patch group that Patch Manager reads, by either key."""
-    return next((node.tags[key] for key in GROUP_KEYS if node.tags.get(key)), None)
 
 
 def node_findings(facts: Facts, policy: Policy) -> Iterator[Finding]:
@@ -144,7 +139,7 @@ def _groups(facts: Facts, policy: Policy) -> Iterator[Finding]:
     yield from _finding(
         "untagged",
         "warning",
-        [node for node in nodes if patch_manager_group(node) is None],
+        [node for node in nodes if node.patch_manager_group is None],
         f"without the tag {key}: looked at by scans, reached by no install",
         f"tag them with {key} and a patch group of the policy",
     )

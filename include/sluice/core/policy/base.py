@@ -126,7 +126,8 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _unique(values: tuple[str, ...]) -> tuple[str, ...]:
+def each_once(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The values, of which none is there twice; for `AfterValidator`."""
     twice = sorted({value for value in values if values.count(value) > 1})
     if twice:
         raise ValueError(f"expected each value once, found twice: {', '.join(twice)}")
@@ -149,7 +150,7 @@ OneOrMany = _OneOrMany()
 """In `Annotated` beside a tuple: one value stands for a list of it."""
 
 Text = Annotated[str, Field(min_length=1, max_length=512)]
-Values = Annotated[tuple[Text, ...], AfterValidator(_unique), OneOrMany, Field(max_length=200)]
+Values = Annotated[tuple[Text, ...], AfterValidator(each_once), OneOrMany, Field(max_length=200)]
 """One value or a list of them, each once."""
 
 Concurrency = Annotated[

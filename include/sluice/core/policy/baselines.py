@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from sluice.core.policy.base import Agreed, Day, GroupName, Matching, Name, OneOrMany, Part, Rights, Values
+from sluice.core.os_product import operating_system
+from sluice.core.policy.base import Agreed, Day, GroupName, Matching, Name, OneOrMany, Part, Rights, Values, each_once
 
 
 class OperatingSystem(StrEnum):
@@ -40,14 +41,7 @@ ComplianceLevel = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", 
 Patch = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-def _patches(values: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({value for value in values if values.count(value) > 1})
-    if twice:
-        raise ValueError(f"expected each patch once, found twice: {', '.join(twice)}")
-    return values
-
-
-Patches = Annotated[tuple[Patch, ...], AfterValidator(_patches), OneOrMany, Field(max_length=50)]
+Patches = Annotated[tuple[Patch, ...], AfterValidator(each_once), OneOrMany, Field(max_length=50)]
 
 
 class Filters(Part):
@@ -129,8 +123,7 @@ class Baseline(Part):
 
 
 def _product(text: str) -> str:
-    system = text.partition(" ")[0]
-    if system not in set(OperatingSystem):
+    if operating_system(text) not in set(OperatingSystem):
         raise ValueError(
             f"expected an operating system of Systems Manager and its version, such as 'UBUNTU 22.04' or"
             f" 'WINDOWS Server 2019', found {text!r}"

@@ -46,7 +46,7 @@ def pilot_policy(account: str, region: str, ids: Sequence[str], nodes: Iterable[
     check_number(ids)
     known = {node.id: node for node in nodes}
     problems = [problem for node_id in sorted(set(ids)) for problem in _problems(node_id, known)]
-    strangers = sorted(node.id for node in known.values() if _group(node) == GROUP and node.id not in ids)
+    strangers = sorted(node.id for node in known.values() if node.patch_manager_group == GROUP and node.id not in ids)
     if strangers:
         problems.append(f"{', '.join(strangers)}: expected no other node in {GROUP}: name it too, or remove its tag")
     if problems:
@@ -114,15 +114,11 @@ def _problems(node_id: str, known: dict[str, Node]) -> Iterator[str]:
         yield f"{node_id}: expected its agent online, found its connection lost: choose another"
     elif node.product is None:
         yield f"{node_id}: expected an operating system of Patch Manager, found {node.agent.platform_name!r}"
-    if _group(node) not in (None, GROUP):
+    if node.patch_manager_group not in (None, GROUP):
         yield (
-            f"{node_id}: expected a node without a patch group, found it in {_group(node)!r}: its baseline and others'"
-            " windows go by that tag; choose another"
+            f"{node_id}: expected a node without a patch group, found it in {node.patch_manager_group!r}: its baseline"
+            " and others' windows go by that tag; choose another"
         )
-
-
-def _group(node: Node) -> str | None:
-    return next((node.tags[key] for key in GROUP_KEYS if node.tags.get(key)), None)
 
 
 def _text(account: str, region: str, products: Sequence[str], *, rehearsal: bool) -> str:

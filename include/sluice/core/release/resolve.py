@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from sluice.core.doctor.nodes import patch_manager_group
 from sluice.core.errors import ReleaseError
 from sluice.core.node import Node
 from sluice.core.os_product import covers, operating_system
@@ -159,7 +158,7 @@ def _stranger(scope: _Scope, node: Node, group: str | None) -> Why | None:
     if group in scope.own:
         return None
     if group is None:
-        other = patch_manager_group(node)
+        other = node.patch_manager_group
         return Reason.NO_GROUP, f"tagged by another key than {key}: {other}" if other else f"no tag {key}"
     if _unserved(scope, node, group):
         return Reason.NO_BASELINE, f"{group} is not in the policy, and no baseline serves it"

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from sluice.core.os_product import operating_system
 from sluice.core.policy.window_steps import StepName
 
 T = TypeVar("T", bound="Plain")
@@ -182,7 +183,7 @@ class PatchRow(Plain):
     @property
     def key(self) -> PatchKey:
         """The patch."""
-        return PatchKey(self.product, self.id, "" if self.product.startswith("WINDOWS") else self.title)
+        return PatchKey(self.product, self.id, "" if operating_system(self.product) == "WINDOWS" else self.title)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from sluice.core.os_product import operating_system
 from sluice.core.policy.baselines import Baseline, Filters
 from sluice.core.policy.lint.quotas import FILTER_KEYS
-from sluice.core.policy.lint.subject import Found, Subject, system_of
+from sluice.core.policy.lint.subject import Found, Subject
 from sluice.core.policy.patch_filters import ANY, APPLICATION, VOCABULARIES, filter_product
 from sluice.core.yaml_text import Path
 
@@ -107,7 +108,7 @@ def _left_out(subject: Subject, baseline: Baseline, at: Path) -> Iterator[Found]
         product: group.name
         for group in subject.groups_of_baseline[baseline.name]
         for product in group.products
-        if system_of(product) == baseline.os and product != baseline.os
+        if operating_system(product) == baseline.os and product != baseline.os
     }
     for product, group in sorted(served.items()):
         spelled = filter_product(product)

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import combinations
 
-from sluice.core.os_product import overlap
+from sluice.core.os_product import operating_system, overlap
 from sluice.core.policy.baselines import PatchGroup
-from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject, system_of
+from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject
 from sluice.core.policy.rings import SEVERITIES, Ring
 from sluice.core.yaml_text import Path
 
@@ -45,13 +45,13 @@ def _baselines(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]
                 f"expected one baseline of {system} in a patch group, found {serving[system]} and {name}: keep one",
             )
         serving.setdefault(system, name)
-    systems = {system_of(product) for product in group.products}
+    systems = {operating_system(product) for product in group.products}
     for number, product in enumerate(group.products):
-        if system_of(product) not in serving:
+        if operating_system(product) not in serving:
             yield Found(
                 "P152",
                 (*at, "products", number),
-                f"expected a baseline of {system_of(product)} for {product}, found {', '.join(group.baselines)}: add "
+                f"expected a baseline of {operating_system(product)} for {product}, found {', '.join(group.baselines)}: add "
                 "one, or its nodes fall on AWS's default baseline without a word",
             )
     for number, name in enumerate(group.baselines):
@@ -210,4 +210,4 @@ def _platform_of_others(groups: tuple[PatchGroup, ...]) -> str | None:
 
 
 def _platforms(group: PatchGroup) -> set[str]:
-    return {"Windows" if system_of(product) == WINDOWS_OS else "Linux" for product in group.products}
+    return {"Windows" if operating_system(product) == WINDOWS_OS else "Linux" for product in group.products}

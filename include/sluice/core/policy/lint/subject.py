@@ -32,11 +32,6 @@ class Found:
 Rule: TypeAlias = Callable[["Subject"], Iterator[Found]]
 
 
-def system_of(product: str) -> str:
-    """The operating system of an OS product."""
-    return product.partition(" ")[0]
-
-
 class Subject:
     """A policy on a day. Its names refer to something and occur once: `sluice.core.policy.structure` saw to it."""
 

@@ -9,10 +9,11 @@ from functools import lru_cache
 from itertools import chain, combinations, pairwise
 from typing import TypeAlias
 
+from sluice.core.os_product import operating_system
 from sluice.core.policy.baselines import Baseline
 from sluice.core.policy.lint.quotas import WINDOWS
 from sluice.core.policy.lint.runs import clock_changes, lists_days, patch_tuesdays, runs, runs_of
-from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject, system_of
+from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject
 from sluice.core.policy.rings import Ring
 from sluice.core.policy.windows import Window
 from sluice.core.yaml_text import Path
@@ -146,7 +147,7 @@ def _patch_tuesday(subject: Subject, index: int, window: Window) -> Iterator[Fou
 
 
 def _windows_baselines(subject: Subject, index: int) -> list[Baseline]:
-    groups = [group for group in subject.reach[index] if any(system_of(p) == WINDOWS_OS for p in group.products)]
+    groups = [group for group in subject.reach[index] if any(operating_system(p) == WINDOWS_OS for p in group.products)]
     baselines = [subject.baselines[name] for group in groups for name in group.baselines]
     return [baseline for baseline in baselines if baseline.os == WINDOWS_OS]
 
