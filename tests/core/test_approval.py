@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from sluice.core.approval import Patch, approved_after
+from sluice.core.approval import Patch, approved_after, severities
 from sluice.core.policy.baselines import Baseline, OperatingSystem
+from sluice.core.policy.rings import SEVERITIES
 
 ISSUED = datetime(2025, 6, 10, 17, tzinfo=UTC)
 AL2023, WINDOWS, UBUNTU = OperatingSystem.AMAZON_LINUX_2023, OperatingSystem.WINDOWS, OperatingSystem.UBUNTU
@@ -45,6 +46,15 @@ def test_each_distributions_word_for_a_severity_is_understood(os: str, word: str
     found = baseline(system, {"severity": word, "approve_after_days": 1})
     assert delay(found, Patch.security(system, severity)) == 1
     assert delay(found, Patch.security(system, "low")) is None
+
+
+def test_a_rule_fits_the_severities_that_it_names_and_all_with_a_star_or_without_a_word() -> None:
+    def fitting(*words: str) -> tuple[str, ...]:
+        return severities(baseline(AL2023, {"severity": list(words), "approve_after_days": 1}).rules[0])
+
+    assert fitting("Moderate", "Critical") == ("critical", "medium")
+    assert fitting() == fitting("*") == fitting("*", "Critical") == SEVERITIES
+    assert fitting("Severe") == ()
 
 
 def test_a_star_fits_everything() -> None:

@@ -6,8 +6,9 @@ import pytest
 from soak_world import LINUX, UBUNTU, WINDOWS, after, soak_policy
 
 from sluice.core.errors import ReleaseError
+from sluice.core.policy.baselines import MOST_PATCHES
 from sluice.core.policy.policy import Policy
-from sluice.core.release.recall import MOST_REJECTED, Recall, checked, names, recalling, with_recalls
+from sluice.core.release.recall import Recall, checked, names, recalling, with_recalls
 
 
 def recall(patch: str) -> Recall:
@@ -75,8 +76,8 @@ def test_a_lifted_recall_changes_nothing() -> None:
 
 
 def test_more_than_aws_takes_is_refused_with_both_numbers() -> None:
-    many = [recall(f"p{number}") for number in range(MOST_REJECTED)]
-    assert len(rejected(with_recalls(soak_policy(), many))["prod-linux"]) == MOST_REJECTED
+    many = [recall(f"p{number}") for number in range(MOST_PATCHES)]
+    assert len(rejected(with_recalls(soak_policy(), many))["prod-linux"]) == MOST_PATCHES
     with pytest.raises(ReleaseError, match=r"at most 50 rejected patches, found 0 of the policy's and 51 recalled"):
         with_recalls(soak_policy(), [*many, recall("one-more")])
 

@@ -17,10 +17,6 @@ import sluice.aws
 from sluice.aws.permissions import When, Where, declared
 from sluice.aws.session import Duty
 
-NODES = (
-    "arn:{partition}:ec2:{region}:{account}:instance/*",
-    "arn:{partition}:ssm:{region}:{account}:managed-instance/*",
-)
 IMAGES = ("arn:{partition}:ec2:{region}::image/*", "arn:{partition}:ec2:{region}::snapshot/*")
 
 LOOKS = ("Describe", "Get", "List", "Simulate")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from sluice.aws.nodes import INSTANCES
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
 from sluice.core.policy.objects import DEPLOYMENT_TAG, RELEASE_TAG
 from sluice.core.release.backup import EXPIRES_TAG, NODE_TAG, Image, image_name
 
-INSTANCES = "arn:{partition}:ec2:{region}:{account}:instance/*"
 IMAGES = "arn:{partition}:ec2:{region}::image/*"
 SNAPSHOTS = "arn:{partition}:ec2:{region}::snapshot/*"
 

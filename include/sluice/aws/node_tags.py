@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from sluice.aws.nodes import MANAGED_INSTANCES
+from sluice.aws.nodes import INSTANCES, MANAGED_INSTANCES
 from sluice.aws.permissions import Where, calls
 from sluice.aws.session import Connection
 from sluice.core.policy.objects import RELEASE_TAG
 
 RELEASE_TAG_ALONE: tuple[Where, ...] = ("groups", "release tag")
 
-INSTANCES = "arn:{partition}:ec2:{region}:{account}:instance/*"
 
 AT_ONCE = 200
 """Nodes in one call: CreateTags takes 1,000, and AWS recommends smaller batches (EC2 API: CreateTags)."""

@@ -15,7 +15,9 @@ LIVING = ("pending", "running", "stopping", "stopped")
 IDS_AT_ONCE = 50
 """Ids in a filter: B:InstanceInformationStringFilter takes 100 values, half of that is asked for."""
 
+INSTANCES = "arn:{partition}:ec2:{region}:{account}:instance/*"
 MANAGED_INSTANCES = "arn:{partition}:ssm:{region}:{account}:managed-instance/*"
+NODES = (INSTANCES, MANAGED_INSTANCES)
 
 
 def listed(connection: Connection) -> list[Node]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice.aws.inventory import nodes_with
-from sluice.aws.nodes import MANAGED_INSTANCES
+from sluice.aws.nodes import NODES
 from sluice.aws.permissions import calls
 from sluice.aws.session import Connection
 from sluice.core.errors import AnswerError
@@ -23,8 +23,6 @@ CALLS_AT_ONCE = 8
 """One node's patches take several pages, and thousands of nodes are read: side by side."""
 PAGE = 50
 """The model allows 100; the service has refused more than 50 (DescribeInstancePatches, as others observed)."""
-
-NODES = ("arn:{partition}:ec2:{region}:{account}:instance/*", MANAGED_INSTANCES)
 
 RUN_BY = "AWS:PatchSummary.ExecutionId"
 """Inventory's word for the command that ran a node's last patch run."""

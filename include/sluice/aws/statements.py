@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from sluice.aws.duties import NODES, Grant, airflow_grants, grants, reads, shared
+from sluice.aws.duties import Grant, airflow_grants, grants, reads, shared
+from sluice.aws.nodes import NODES
 from sluice.aws.session import Duty
 from sluice.core.policy.objects import DEPLOYMENT_TAG, OBJECT_TAG, PATCH_DOCUMENT, RELEASE_TAG
 from sluice.core.policy.places import Roles

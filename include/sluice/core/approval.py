@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from sluice.core.policy.baselines import Baseline, Filters, OperatingSystem, Rule
+from sluice.core.policy.rings import SEVERITIES
 
 SEVERITY_OF = {
     "critical": "critical",
@@ -76,11 +77,18 @@ def _rule_fits(rule: Rule, patch: Patch) -> bool:
 def _fits(filters: Filters, patch: Patch) -> bool:
     if patch.os is OperatingSystem.CENTOS:
         return True
-    severities = {SEVERITY_OF.get(_plain(word), "*" if word == "*" else "") for word in filters.severity}
     classes = {_plain(word) for word in filters.classification}
-    severity_fits = not severities or bool(severities & {patch.severity, "*"})
     class_fits = not classes or patch.classification is None or bool(classes & {_plain(patch.classification), "*"})
-    return severity_fits and class_fits
+    return patch.severity in severities(filters) and class_fits
+
+
+def severities(filters: Filters) -> tuple[str, ...]:
+    """The severities that a rule or global filters fit, in the policy's words; none by a word that nobody has."""
+    words = {_plain(word) for word in filters.severity}
+    if not words or "*" in words:
+        return SEVERITIES
+    named = {SEVERITY_OF.get(word) for word in words}
+    return tuple(severity for severity in SEVERITIES if severity in named)
 
 
 def _plain(word: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from sluice.core.ledger import Sighted
+from sluice.core.sighted import ABSENT, Sighted
 from sluice.evidence import tables
 from sluice.evidence.store import Store
 
@@ -37,7 +37,7 @@ def sightings(
     *,
     rings: Sequence[str] | None = None,
     products: Sequence[str] | None = None,
-    without: Sequence[str] = ("NOT_APPLICABLE",),
+    without: Sequence[str] = (ABSENT,),
 ) -> Iterator[Sighted]:
     """What nodes showed in the releases dated from `since` to `until`, both included.
 
@@ -59,7 +59,7 @@ def runs(
     *,
     rings: Sequence[str] | None = None,
     products: Sequence[str] | None = None,
-    without: Sequence[str] = ("NOT_APPLICABLE",),
+    without: Sequence[str] = (ABSENT,),
 ) -> Iterator[pl.DataFrame]:
     """As `sightings`, as frames: those that ended on a day, day by day, and at last those that have not ended."""
     going_on = _empty()

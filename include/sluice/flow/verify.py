@@ -21,12 +21,12 @@ from sluice.aws import patch_catalog
 from sluice.aws.locations import in_each
 from sluice.aws.session import Connection, Duty
 from sluice.core.errors import AWSError
-from sluice.core.ledger import Sighted
 from sluice.core.release import arrivals
 from sluice.core.release.arrivals import Arrival, Unanswered
 from sluice.core.release.patch_state import PatchState
 from sluice.core.release.terms import Expected, PatchRow, Reason
 from sluice.core.release.verify import Verified
+from sluice.core.sighted import ABSENT, Sighted
 from sluice.core.window_record import MISSING, SUCCESS, WaveRecord
 from sluice.evidence import tables
 from sluice.flow import admit
@@ -35,9 +35,6 @@ from sluice.flow.readback import Chunk, Readback, chunked
 from sluice.flow.run import Run, first_answer
 
 RECORD = "verified"
-
-NOT_KEPT = "NOT_APPLICABLE"
-"""State of what a Windows node could have and needs not, thousands a node; the summary has their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +184,7 @@ def _states(run: Run, back: Readback, chunk: Chunk) -> Iterator[dict[str, Any]]:
             "ours": one.ours,
         }
         for row in chunk.rows.get(one.node.node, ()):
-            if row.state != NOT_KEPT:
+            if row.state != ABSENT:  # thousands on a Windows node; the summary has their number
                 yield {**node, **_patch(row), "needless": one.needless(row)}
 
 

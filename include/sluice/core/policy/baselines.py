@@ -41,7 +41,10 @@ ComplianceLevel = Literal["CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", 
 Patch = Annotated[str, Field(min_length=1, max_length=100)]
 
 
-Patches = Annotated[tuple[Patch, ...], AfterValidator(each_once), OneOrMany, Field(max_length=50)]
+MOST_PATCHES = 50
+"""Patches that a baseline takes as approved, and as rejected (B:PatchIdList)."""
+
+Patches = Annotated[tuple[Patch, ...], AfterValidator(each_once), OneOrMany, Field(max_length=MOST_PATCHES)]
 
 
 class Filters(Part):

@@ -14,6 +14,7 @@ from sluice.core.doctor import BucketFact
 from sluice.core.lease import Lease
 from sluice.core.policy import reboot_document
 from sluice.core.policy.desired import registration_key
+from sluice.core.policy.lint.quotas import CONCURRENT
 from sluice.core.policy.objects import BASELINE, DOCUMENT, TARGET, TASK, WINDOW, Key
 from sluice.core.policy.others import Installing, Other
 from sluice.core.policy.plan import Change, Plan
@@ -26,8 +27,6 @@ from sluice.core.release.ids import parse_id
 from sluice.core.release.terms import Asked
 from sluice.core.window_objects import asks
 
-CONCURRENT = 5
-"""Windows that AWS runs at once in an account and Region, unless it has raised the quota (L-26BF3FE6)."""
 CONCURRENT_CODE = "P118"
 """The finding of the policy check that is waived where it has."""
 

@@ -14,12 +14,9 @@ from datetime import datetime
 
 from sluice.core.errors import ReleaseError
 from sluice.core.os_product import operating_system
-from sluice.core.policy.baselines import Baseline, OperatingSystem, RejectedPatches
+from sluice.core.policy.baselines import MOST_PATCHES, Baseline, OperatingSystem, RejectedPatches
 from sluice.core.policy.policy import Policy
 from sluice.core.release.terms import Plain
-
-MOST_REJECTED = 50
-"""Rejected patches that a baseline takes (B:PatchIdList)."""
 
 _KB = re.compile(r"KB\d+", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:~^-]*")
@@ -111,9 +108,9 @@ def _rejecting(baseline: Baseline, recalls: Sequence[Recall]) -> Baseline:
     own = baseline.rejected
     recalled = sorted({one.name for one in recalls if one.windows == windows} - set(own.patches))
     patches = (*own.patches, *recalled)
-    if len(patches) > MOST_REJECTED:
+    if len(patches) > MOST_PATCHES:
         raise ReleaseError(
-            f"baseline {baseline.name}: expected at most {MOST_REJECTED} rejected patches, found {len(own.patches)} of"
+            f"baseline {baseline.name}: expected at most {MOST_PATCHES} rejected patches, found {len(own.patches)} of"
             f" the policy's and {len(recalled)} recalled: lift recalls that are settled, or reject fewer by the policy"
         )
     rejected = RejectedPatches(patches=patches, action=own.action)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from sluice.core.approval import severities
 from sluice.core.policy.baselines import Baseline, Rule
 from sluice.core.policy.lint.subject import WINDOWS_OS, Found, Subject
-from sluice.core.policy.rings import SEVERITIES, Ring
+from sluice.core.policy.rings import Ring
 from sluice.core.yaml_text import Path
 
 APT = ("DEBIAN", "UBUNTU", "RASPBIAN")
 NOT_LINUX = (WINDOWS_OS, "MACOS")
-RPM_WORDS = {"moderate": "medium", "unspecified": "unknown"}
-"""Words of severity that are others of the policy's."""
 
 WINDOWS_ID = re.compile(r"KB\d{4,8}|MS\d{2}-\d{3}")
 NOTICE_ID = re.compile(r"CVE-\d{4}-\d+|(RHSA|RHBA|RHEA|ALAS\w*|ELSA|ELBA|RLSA|ALSA|SUSE-\w+)-.*\d.*", re.IGNORECASE)
@@ -74,10 +73,13 @@ def _fixed_date(rule: Rule, path: Path) -> Iterator[Found]:
 
 def _against_soak(subject: Subject, baseline: Baseline, rule: Rule, path: Path) -> Iterator[Found]:
     days = rule.approve_after_days or 0
+    fitting = severities(rule)
+    if not fitting:
+        return  # it approves nothing, which the check of the filters says
     for ring in _production_rings(subject, baseline):
         if ring.soak is None:
             continue
-        soaks = [ring.soak.for_severity(severity) for severity in severities(rule)]
+        soaks = [ring.soak.for_severity(severity) for severity in fitting]
         if days < min(soaks):
             yield Found(
                 "P137",
@@ -98,14 +100,6 @@ def _against_soak(subject: Subject, baseline: Baseline, rule: Rule, path: Path) 
 def _production_rings(subject: Subject, baseline: Baseline) -> list[Ring]:
     names = {group.ring for group in subject.groups_of_baseline[baseline.name]}
     return [ring for ring in subject.policy.rings if ring.production and ring.name in names]
-
-
-def severities(rule: Rule) -> Sequence[str]:
-    """The severities that a rule approves, in the policy's words; all when it does not say."""
-    words = [word.lower() for word in rule.severity]
-    found = [RPM_WORDS.get(word, word) for word in words]
-    known = [severity for severity in SEVERITIES if severity in found]
-    return known or SEVERITIES
 
 
 def _centos(baseline: Baseline, at: Path) -> Iterator[Found]:

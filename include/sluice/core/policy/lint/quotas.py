@@ -21,6 +21,7 @@ SOURCES = 20
 GROUPS = 25
 WINDOWS = 50
 CONCURRENT = 5
+"""Windows that AWS runs at once in an account and Region, unless it has raised the quota (L-26BF3FE6)."""
 
 FILTER_KEYS = ("product", "product_family", "classification", "severity", "priority", "section", "patch_set")
 
