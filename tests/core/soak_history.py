@@ -16,13 +16,13 @@ from typing import Any
 
 from soak_world import LINUX, UBUNTU, WINDOWS
 
-from sluice.core.ledger import Sighted
 from sluice.core.policy.policy import Policy
 from sluice.core.release.arrivals import Arrival, arrivals
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.manifest_build import Known, build
 from sluice.core.release.recall import Recall
 from sluice.core.release.terms import Asked
+from sluice.core.sighted import Sighted
 
 STEP = 0.6
 """Hours in which nothing else happens: an installation and reading it back are one thing."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sluice.core.ledger import Demand, Entry, Sighted, fold
+from sluice.core.ledger import Demand, Entry, fold
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.rings import Ring
+from sluice.core.sighted import Sighted
 
 START = datetime(2025, 6, 2, 7, tzinfo=UTC)
 HERE = "111111111111/eu-west-3"

@@ -7,9 +7,9 @@ from typing import Any
 
 from soak_world import LINUX, OPENSSL, WINDOWS, after, day_zero, seen, soak_policy, title
 
-from sluice.core.ledger import Sighted
 from sluice.core.release.arrivals import Arrival, arrivals, unanswered
 from sluice.core.release.manifest import Item, Manifest
+from sluice.core.sighted import Sighted
 
 POLICY = soak_policy()
 OLD = seen("prod1", 0, "INSTALLED", "1", until=9.9)

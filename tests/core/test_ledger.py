@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from soak_world import LINUX, OPENSSL, UBUNTU, WINDOWS, after, day_zero, demand, ledger_of, seen
 
-from sluice.core.ledger import Entry, Sighted, failing, fold, overdue, selected, waiting
+from sluice.core.ledger import Entry, failing, fold, overdue, selected, waiting
+from sluice.core.sighted import Sighted
 
 
 def test_the_clock_of_a_version_starts_when_the_ring_before_shows_it_installed() -> None:

@@ -9,12 +9,12 @@ import pytest
 import yaml
 from soak_world import LINUX, OPENSSL, WINDOWS, after, day_zero, seen, soak_policy, title
 
-from sluice.core.ledger import Sighted
 from sluice.core.policy.policy import Policy
 from sluice.core.release.manifest import Manifest, file_name
 from sluice.core.release.manifest_build import Known, build
 from sluice.core.release.recall import Recall
 from sluice.core.release.terms import Asked
+from sluice.core.sighted import Sighted
 
 SOAKED = [seen("n1", 0, "INSTALLED", "1", until=30)]
 

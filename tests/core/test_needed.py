@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from soak_world import LINUX, OPENSSL, WINDOWS, after, seen, title
 
-from sluice.core.ledger import Sighted
 from sluice.core.release.manifest import Item, Manifest
 from sluice.core.release.needed import may_lack
+from sluice.core.sighted import Sighted
 
 KB = "KB5060531"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from soak_world import HERE, LINUX, after, seen, soak_policy
 
-from sluice.core.ledger import Sighted
 from sluice.core.policy.slots import slots
 from sluice.core.release.terms import Expected, Reason
 from sluice.core.release.twins import passed, without_twin
+from sluice.core.sighted import Sighted
 
 POLICY = soak_policy()
 SLOTS = slots(POLICY, POLICY.windows[0])

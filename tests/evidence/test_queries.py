@@ -11,7 +11,7 @@ from evidence_rows import HERE, at, patch, release
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.core.ledger import Sighted
+from sluice.core.sighted import Sighted
 from sluice.evidence import tables
 from sluice.evidence.queries import durations, releases, sightings
 from sluice.evidence.store import FolderStore, Store

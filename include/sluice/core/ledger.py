@@ -28,11 +28,6 @@ from sluice.core.policy.rings import Ring
 from sluice.core.release.terms import PatchKey, Plain
 from sluice.core.sighted import ABSENT, TELLS_INSTALLED, WAITS, Sighted, severity_of, title_of
 
-__all__ = [
-    "Demand", "Entry", "Sighted", "Status", "failing", "fold", "overdue", "selected", "severity_of", "title_of",
-    "waiting",
-]  # fmt: skip
-
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 

@@ -14,7 +14,6 @@ from sluice.aws.session import Connection, Duty
 from sluice.core import ledger
 from sluice.core.calendar import freeze_on, gate_of, local_day
 from sluice.core.errors import AWSError, ReleaseError
-from sluice.core.ledger import Sighted
 from sluice.core.policy.gate import Gate
 from sluice.core.policy.slots import groups_of, slots
 from sluice.core.release import gate as core
@@ -27,6 +26,7 @@ from sluice.core.release.rights import is_ad_hoc, objections
 from sluice.core.release.ring_before import Standing, stand
 from sluice.core.release.terms import Expected, Outcome, Reason
 from sluice.core.release.twins import Passed, passed, without_twin
+from sluice.core.sighted import Sighted
 from sluice.evidence import release_records, tables
 from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
 from sluice.flow.resolve import last_resolved, read_resolved

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sluice.aws.session import Connections
-from sluice.core.ledger import Sighted
 from sluice.core.policy.policy import Policy
 from sluice.core.release.recall import names
+from sluice.core.sighted import Sighted
 from sluice.evidence import queries
 from sluice.evidence.store import open_store
 from sluice.flow.run import first_answer

@@ -12,11 +12,11 @@ from sluice.aws.session import Connection, Duty
 from sluice.core.calendar import local_day
 from sluice.core.errors import LostError, ReleaseError, SluiceError
 from sluice.core.json_text import encoded
-from sluice.core.ledger import Sighted
 from sluice.core.os_product import operating_system
 from sluice.core.release.manifest import Manifest, file_name
 from sluice.core.release.manifest_build import Known, build, products_of
 from sluice.core.release.recall import Recall
+from sluice.core.sighted import Sighted
 from sluice.evidence import queries, release_records, tables
 from sluice.flow.run import Run, first_answer
 

@@ -27,8 +27,6 @@ from sluice.core.policy.structure import BY_NAME, PARTS, structure
 from sluice.core.yaml_model import Fault, opened, shown
 from sluice.core.yaml_text import MAX_CHARACTERS, Path, YamlText, has, read
 
-__all__ = ["Loaded", "Place", "Sources", "load_policy"]
-
 JOINED = frozenset({"locations", "baselines", "patch_groups", "windows", "exceptions"})
 """Lists that may be spread over files. The rings' order is their meaning: they stand in one file."""
 

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sluice.core import ledger
-from sluice.core.ledger import Demand, Sighted, title_of
+from sluice.core.ledger import Demand
 from sluice.core.os_product import covers
 from sluice.core.policy.policy import Policy
 from sluice.core.release.manifest import Manifest
 from sluice.core.release.manifest_build import demands
 from sluice.core.release.terms import PatchKey, Plain
+from sluice.core.sighted import Sighted, title_of
 
 Cause = Literal["dependency", "re-issued KB", "other patcher"]
 

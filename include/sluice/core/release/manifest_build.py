@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from sluice.core import ledger
 from sluice.core.approval import Patch, rules_for
 from sluice.core.calendar import gate_of
-from sluice.core.ledger import Demand, Entry, Sighted
+from sluice.core.ledger import Demand, Entry
 from sluice.core.os_product import covers, operating_system
 from sluice.core.policy.baselines import Baseline, OperatingSystem, PatchGroup
 from sluice.core.policy.policy import Policy
@@ -26,6 +26,7 @@ from sluice.core.release.baseline_lists import lists
 from sluice.core.release.manifest import Cover, Item, Manifest, OnlyProduction, Struck, Waits
 from sluice.core.release.recall import Recall, names, recalling
 from sluice.core.release.terms import Asked, PatchKey
+from sluice.core.sighted import Sighted, severity_of, title_of
 
 WILDCARDS = re.compile(r"[*?\[\]]")
 
@@ -217,13 +218,13 @@ class _Product:
     def _bare(self, row: Sighted, covered: Cover, *, by: str, because: str, expires: str = "") -> Item:
         """An item without a soak."""
         key = self._key(row)
-        severity = ledger.severity_of(row)
+        severity = severity_of(row)
         return Item(
             key.product, key.id, key.title, row.classification, severity, 0, None, (), covered, by, because, expires
         )
 
     def _key(self, row: Sighted) -> PatchKey:
-        return PatchKey(self.product, row.id, ledger.title_of(row))
+        return PatchKey(self.product, row.id, title_of(row))
 
 
 def _item(entry: Entry) -> Item:

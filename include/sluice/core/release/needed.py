@@ -11,9 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sluice.core.ledger import Sighted, title_of
 from sluice.core.release.manifest import Manifest
-from sluice.core.sighted import ABSENT
+from sluice.core.sighted import ABSENT, Sighted, title_of
 
 
 def may_lack(

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluice.core import ledger
-from sluice.core.ledger import Demand, Sighted
+from sluice.core.ledger import Demand
 from sluice.core.os_product import covers
 from sluice.core.policy.policy import Policy
 from sluice.core.policy.slots import Slot
 from sluice.core.release.manifest_build import demands
 from sluice.core.release.terms import Expected, Plain, Reason
+from sluice.core.sighted import Sighted
 
 
 @dataclass(frozen=True, slots=True)
