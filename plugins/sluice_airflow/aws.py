@@ -66,13 +66,6 @@ class Pool:
                 self._held[key] = (self._clock(), value)
             return value
 
-    def close(self) -> None:
-        """Close all of them."""
-        with self._lock:
-            for _, value in self._held.values():
-                value.close()
-            self._held.clear()
-
 
 POOL = Pool()
 

@@ -31,7 +31,8 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[aws.Pool]:
     found = aws.Pool()
     monkeypatch.setattr(aws, "POOL", found)
     yield found
-    found.close()
+    for _, opened in found._held.values():
+        opened.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_the_callers_own_account_and_region_are_found_out(lab: LabHandle) -> Non
     connection = Connections.of(small()).open(Location(), Duty.READER)
     assert connection.key == "111111111111/eu-west-3"
     assert connection.arn == "arn:aws:iam::111111111111:user/lab"
-    assert connection.endpoint("ssm") == lab.endpoint
+    assert connection.endpoint() == lab.endpoint
 
 
 def test_the_account_is_asked_for_before_anything_else(lab: LabHandle) -> None:
@@ -127,7 +127,7 @@ def test_awss_own_endpoints_pass_in_every_partition(
         patch.setattr("sluice.aws.session.Connection.identify", lambda self: None)
         connection = connections.open(Location(region=region), Duty.READER)
     for service in ("ssm", "s3", "sts", "ec2", "config"):
-        assert "amazonaws.com" in connection.endpoint(service)
+        assert "amazonaws.com" in connection._client(service).meta.endpoint_url
     assert connection.partition == partition
 
 

@@ -93,10 +93,9 @@ def test_a_look_that_a_later_release_found_again_is_not_another_look(store: Stor
     assert (found.at, found.until, found.release, found.kind) == (at(2, 1, 5), at(2, 1, 5), release(2).id, "scan")
 
 
-def test_one_asks_for_rings_and_products(store: Store) -> None:
-    scan(store, 2, row(), row(OTHER, ring="prod"), row(OTHER, product="UBUNTU 22.04", title="curl"))
+def test_one_asks_for_rings(store: Store) -> None:
+    scan(store, 2, row(), row(OTHER, ring="prod"))
     assert [one[0] for one in shown(store, rings=["prod"])] == [OTHER]
-    assert [one[1] for one in shown(store, products=["UBUNTU 22.04"])] == ["curl"]
     assert shown(store, rings=["moon"]) == []
 
 

@@ -8,7 +8,7 @@ Nothing here is the product's word: the lab notes what its package managers were
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -85,14 +85,6 @@ class Record:
     def installs(self) -> list[Mapping[str, Any]]:
         """Install operations, in order."""
         return [entry for entry in self.entries if entry["kind"] == "install"]
-
-    def executions(self) -> dict[tuple[str, str, str], set[str]]:
-        """The nodes that each install execution reached, by location, window and execution."""
-        found: dict[tuple[str, str, str], set[str]] = {}
-        for entry in self.installs():
-            key = (f"{entry['account']}/{entry['region']}", entry["window"], entry["execution_id"])
-            found.setdefault(key, set()).add(entry["node_id"])
-        return found
 
     def days(self) -> dict[Patch, dict[str, Days]]:
         """First and last day of each patch that came, in each ring."""
@@ -180,8 +172,8 @@ class Record:
         return found
 
 
-def waived(policy: Policy, expedited: Collection[str] = ()) -> Callable[[Patch, datetime], bool]:
-    """Whether an expedite or a waiver of the policy lets a patch through."""
+def waived(policy: Policy) -> Callable[[Patch, datetime], bool]:
+    """Whether a waiver of the policy lets a patch through."""
 
     def allowed(patch: Patch, at: datetime) -> bool:
         named = {
@@ -190,7 +182,7 @@ def waived(policy: Policy, expedited: Collection[str] = ()) -> Callable[[Patch, 
             if at.date() <= waiver.expires
             for name in (*waiver.patches, *waiver.packages)
         }
-        return bool({patch.id, patch.id.rpartition(".")[0]} & (named | set(expedited)))
+        return bool({patch.id, patch.id.rpartition(".")[0]} & named)
 
     return allowed
 

@@ -61,10 +61,6 @@ def calls(
     return declare
 
 
-def declared(*modules: str) -> tuple[Permission, ...]:
-    """What was declared in the modules that are imported, or in those named (`sluice.aws.windows`)."""
-    return tuple(
-        permission
-        for permission in _DECLARED
-        if not modules or any(permission.function.startswith(f"{module}.") for module in modules)
-    )
+def declared() -> tuple[Permission, ...]:
+    """What was declared in the modules that are imported."""
+    return tuple(_DECLARED)

@@ -120,9 +120,9 @@ class Connection:
         """`aws`, `aws-cn` or `aws-us-gov`."""
         return partition_of(self.region)
 
-    def endpoint(self, service: str = "ssm") -> str:
-        """Where calls of a service go, as boto3's own configuration decides."""
-        return str(self._client(service).meta.endpoint_url)
+    def endpoint(self) -> str:
+        """Where calls of Systems Manager go, as boto3's own configuration decides."""
+        return str(self._client("ssm").meta.endpoint_url)
 
     def call(self, service: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One call, e.g. `call("ssm", "GetMaintenanceWindow", WindowId="mw-…")`.

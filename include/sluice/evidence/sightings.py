@@ -36,17 +36,14 @@ def sightings(
     until: date,
     *,
     rings: Sequence[str] | None = None,
-    products: Sequence[str] | None = None,
-    without: Sequence[str] = (ABSENT,),
 ) -> Iterator[Sighted]:
     """What nodes showed in the releases dated from `since` to `until`, both included.
 
-    Of some rings or OS products (as agents report them) where they are named, without the states named. A state
-    that an earlier release had shown before `since` begins with its first showing in these days. A look at a node
-    that shows none of this is no look: what was shown before does not go on, and nothing follows. No order is
-    promised.
+    Of some rings where they are named, without what is not applicable. A state that an earlier release had shown
+    before `since` begins with its first showing in these days. A look at a node that shows none of this is no look:
+    what was shown before does not go on, and nothing follows. No order is promised.
     """
-    for frame in runs(store, since, until, rings=rings, products=products, without=without):
+    for frame in runs(store, since, until, rings=rings):
         for some in frame.iter_slices(ROWS_AT_ONCE):
             for row in some.cast(dict.fromkeys(_WORDS, pl.String)).iter_rows(named=True):
                 yield Sighted(**{**row, "other": row["other"] or "", "needless": bool(row["needless"])})
@@ -58,14 +55,12 @@ def runs(
     until: date,
     *,
     rings: Sequence[str] | None = None,
-    products: Sequence[str] | None = None,
-    without: Sequence[str] = (ABSENT,),
 ) -> Iterator[pl.DataFrame]:
     """As `sightings`, as frames: those that ended on a day, day by day, and at last those that have not ended."""
     going_on = _empty()
     looked = pl.DataFrame(schema={"location": pl.Categorical, "node": pl.Categorical, "last": tables.MOMENT})
     for day in _days(since, until):
-        for new in _looks(_of_day(store, day, rings, products, without), looked):
+        for new in _looks(_of_day(store, day, rings), looked):
             ended, going_on = _fold(going_on, new)
             if ended.height:
                 yield ended
@@ -80,18 +75,14 @@ def _days(since: date, until: date) -> Iterator[date]:
         yield since + timedelta(days=number)
 
 
-def _of_day(
-    store: Store, day: date, rings: Sequence[str] | None, products: Sequence[str] | None, without: Sequence[str]
-) -> pl.DataFrame:
+def _of_day(store: Store, day: date, rings: Sequence[str] | None) -> pl.DataFrame:
     """A day's rows; of a look at a node that several releases read back, the rows of the one whose look it was."""
     columns = [*_PATCH, *_SHOWN, "kind", "at", "ours"]
     wanted = pl.lit(value=True)
     if rings is not None:
         wanted &= pl.col("ring").is_in(list(rings))
-    if products is not None:
-        wanted &= pl.col("product").is_in(list(products))
     frames = [
-        _narrow(frame.filter(wanted), without)
+        _narrow(frame.filter(wanted))
         for _, frame in tables.by_release(store, "patch_states", day, day, columns=columns)
     ]
     if not frames:
@@ -106,8 +97,8 @@ def _of_day(
     return together.join(whose.select(*_NODE, "at", "release"), on=[*_NODE, "at", "release"], how="semi").unique()
 
 
-def _narrow(frame: pl.DataFrame, without: Sequence[str]) -> pl.DataFrame:
-    kept = frame.filter(~pl.col("state").is_in(list(without))).cast(dict.fromkeys(_WORDS, pl.Categorical))
+def _narrow(frame: pl.DataFrame) -> pl.DataFrame:
+    kept = frame.filter(pl.col("state") != ABSENT).cast(dict.fromkeys(_WORDS, pl.Categorical))
     return kept.with_columns(pl.col("needless").fill_null(value=False))
 
 
