@@ -96,11 +96,11 @@ def _print(outcomes: Sequence[Outcome[Facts]], findings: Sequence[list[Finding]]
 
 def _overview(facts: Facts, policy: Policy) -> Iterator[str]:
     """The nodes by OS product, patch group and baseline, as a table."""
-    from sluice.cli.plans import plain
+    from sluice.cli.plans import for_terminal
     from sluice.core.doctor import kinds
 
     rows = [
-        (str(count), plain(kind.product) or "(no agent)", plain(kind.group) or "(none)", kind.baseline)
+        (str(count), for_terminal(kind.product) or "(no agent)", for_terminal(kind.group) or "(none)", kind.baseline)
         for kind, count in kinds(facts, policy).items()
     ]
     table = [("nodes", "OS product", "patch group", "baseline"), *rows]
@@ -110,12 +110,12 @@ def _overview(facts: Facts, policy: Policy) -> Iterator[str]:
 
 
 def _lines(one: Finding) -> Iterator[str]:
-    from sluice.cli.plans import plain
+    from sluice.cli.plans import for_terminal
 
     noun = one.noun if one.count == 1 else _plural(one.noun)
-    yield f"{one.severity} {one.name}: {one.count} {noun} {plain(one.what)}"
+    yield f"{one.severity} {one.name}: {one.count} {noun} {for_terminal(one.what)}"
     more = f" and {one.count - SHOWN} more" if one.count > SHOWN else ""
-    yield f"  {', '.join(map(plain, one.ids[:SHOWN]))}{more}"
+    yield f"  {', '.join(map(for_terminal, one.ids[:SHOWN]))}{more}"
     yield f"  To do: {one.advice}"
 
 

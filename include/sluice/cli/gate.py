@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         return cli.DONE
     print(f"{decision.facts.release} at {decision.facts.at:%Y-%m-%d %H:%M:%S} UTC: {decision.verdict}, as recorded")
     for rule in decision.rules:
-        print(f"  {rule.held:8}{rule.name:16}{plans.plain(rule.because)}")
+        print(f"  {rule.held:8}{rule.name:16}{plans.for_terminal(rule.because)}")
     if decision.verdict == "open":
         print(f"  a person {'has' if decision.needs_approval else 'does not have'} to approve it")
     return cli.DONE

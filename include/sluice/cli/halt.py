@@ -20,7 +20,6 @@ from sluice.cli import plans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sluice.aws.session import Connection
     from sluice.cli import Subparsers
     from sluice.flow.halting import Halted
 
@@ -62,11 +61,7 @@ def run(options: argparse.Namespace) -> int:
     asked = {"by": getpass.getuser(), "because": options.reason, "locations": places, "opened": plans.announce}
     if options.lift:
         return _say_lifted(lift(policy, connections, options.release, **asked), options.release or "everything")
-    return _say_halted(halt(policy, connections, options.release, tell=_tell, **asked))
-
-
-def _tell(connection: Connection, text: str) -> None:
-    print(f"{connection.key}: {plans.plain(text)}", flush=True)
+    return _say_halted(halt(policy, connections, options.release, tell=plans.tell, **asked))
 
 
 def _say_halted(found: Sequence[Halted]) -> int:
@@ -74,7 +69,7 @@ def _say_halted(found: Sequence[Halted]) -> int:
         if one.nodes:
             print(f"{one.location}: in the middle when it was halted, so look at them: {', '.join(one.nodes)}")
     print(f"{sum(not one.left for one in found)} of {len(found)} locations halted.")
-    if _say_left(found, "not halted"):
+    if plans.print_left(found, "not halted"):
         print("Give the command again: it goes on where it stopped.", file=sys.stderr)
         return cli.FAILED
     return cli.DONE
@@ -85,11 +80,4 @@ def _say_lifted(found: Sequence[Halted], name: str) -> int:
         if not one.left:
             print(f"{one.location}: {name} {'may open again' if one.marked else 'was not halted'}")
     print("Windows stay as they are: a release opens its own; what else was enabled, `apply` puts back.")
-    return cli.FAILED if _say_left(found, "not lifted") else cli.DONE
-
-
-def _say_left(found: Sequence[Halted], what: str) -> bool:
-    left = [(one.location, text) for one in found for text in one.left]
-    for location, text in left:
-        print(f"{location}: {what}: {plans.plain(text)}", file=sys.stderr)
-    return bool(left)
+    return cli.FAILED if plans.print_left(found, "not lifted") else cli.DONE

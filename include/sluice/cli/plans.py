@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sluice.cli.colours import Colour, Colours
 from sluice.core.errors import SluiceError
@@ -89,7 +89,33 @@ def announce_done(connection: Connection, steps: int) -> None:
 def announce_step(connection: Connection, step: Step) -> None:
     """Say what is done now."""
     with _printing:
-        print(f"{connection.key}: {step.act} {plain(str(step.key))}", flush=True)
+        print(f"{connection.key}: {step.act} {for_terminal(str(step.key))}", flush=True)
+
+
+def tell(connection: Connection, text: str) -> None:
+    """Say what was done in a location; from several threads."""
+    with _printing:
+        print(f"{connection.key}: {for_terminal(text)}", flush=True)
+
+
+class PlaceResult(Protocol):
+    """What was done in a location."""
+
+    @property
+    def location(self) -> str:
+        """`111111111111/eu-west-3`."""
+
+    @property
+    def left(self) -> Sequence[str]:
+        """What could not be done, and why."""
+
+
+def print_left(found: Iterable[PlaceResult], what: str) -> bool:
+    """Say what could not be done, after a word for it (`not halted`); whether there was anything."""
+    left = [(one.location, text) for one in found for text in one.left]
+    for location, text in left:
+        print(f"{location}: {what}: {for_terminal(text)}", file=sys.stderr)
+    return bool(left)
 
 
 def print_plans(
@@ -124,17 +150,19 @@ def print_failures(outcomes: Sequence[Outcome[Any]]) -> bool:
 
 def why(outcome: Outcome[Any]) -> str:
     """Why a location failed, to be read after its name."""
-    return plain(str(outcome.error)).removeprefix(f"{outcome.key}: ")
+    return for_terminal(str(outcome.error)).removeprefix(f"{outcome.key}: ")
 
 
 def _lines(plan: Plan, colours: Colours, agreed: Sequence[str]) -> Iterator[str]:
     for change in plan.pending:
         sign, colour = _SIGNS[change.action]
-        yield colours(f"{sign} {change.action} {plain(str(change.key))}", colour) + _needed(change.take_over, agreed)
+        line = f"{sign} {change.action} {for_terminal(str(change.key))}"
+        yield colours(line, colour) + _needed(change.take_over, agreed)
         yield from (f"    {line}" for line in _fields(change))
     for notice in plan.notices:
         needs = _needed(", ".join(notice.take_over) or None, agreed)
-        yield colours(f"! {notice.kind} {notice.id} {plain(notice.name)!r}: {plain(notice.effect)}", "yellow") + needs
+        line = f"! {notice.kind} {notice.id} {for_terminal(notice.name)!r}: {for_terminal(notice.effect)}"
+        yield colours(line, "yellow") + needs
     yield summary(plan)
 
 
@@ -143,12 +171,12 @@ def _calls(calls: Sequence[PlannedCall]) -> Iterator[str]:
         yield f"calls that change something, in their order ({len(calls)}):"
     width = max((len(one.name) for one in calls), default=0)
     for number, one in enumerate(calls, 1):
-        yield f"  {number:>3}  {one.name:<{width}}  {plain(str(one.step.key))}"
+        yield f"  {number:>3}  {one.name:<{width}}  {for_terminal(str(one.step.key))}"
 
 
 def _needed(take_over: str | None, agreed: Sequence[str]) -> str:
     missing = [name for name in (take_over or "").split(", ") if name and name not in agreed]
-    return "".join(f" (needs --take-over {plain(name)!r})" for name in missing)
+    return "".join(f" (needs --take-over {for_terminal(name)!r})" for name in missing)
 
 
 def _fields(change: Change) -> Iterator[str]:
@@ -161,7 +189,7 @@ def _fields(change: Change) -> Iterator[str]:
 
 
 def _value(text: str | None) -> str:
-    return "(none)" if text is None else plain(text)
+    return "(none)" if text is None else for_terminal(text)
 
 
 def summary(plan: Plan) -> str:
@@ -220,8 +248,8 @@ def as_json(outcome: Outcome[Plan], calls: Sequence[PlannedCall] = ()) -> dict[s
     }
 
 
-def plain(text: str) -> str:
-    """Text that comes from AWS, without what a terminal would obey."""
+def for_terminal(text: str) -> str:
+    """Text that comes from AWS, with a mark in place of each sign that a terminal would obey: nothing is hidden."""
     return "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 

@@ -19,7 +19,7 @@ from sluice.cli import plans
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sluice.aws.session import Connection, Connections
+    from sluice.aws.session import Connections
     from sluice.cli import Subparsers
     from sluice.core.policy.policy import Policy
     from sluice.flow.recall import Recalled
@@ -63,14 +63,10 @@ def run(options: argparse.Namespace) -> int:
         by=by,
         because=options.reason,
         locations=places,
-        tell=_tell,
+        tell=plans.tell,
         opened=plans.announce,
     )
     return _say_recalled(found, policy, connections)
-
-
-def _tell(connection: Connection, text: str) -> None:
-    print(f"{connection.key}: {plans.plain(text)}", flush=True)
 
 
 def _say_recalled(found: Sequence[Recalled], policy: Policy, connections: Connections) -> int:
@@ -84,7 +80,7 @@ def _say_recalled(found: Sequence[Recalled], policy: Policy, connections: Connec
     )
     if standing:
         _say_holders(policy, connections, standing[0].patch)
-    return cli.FAILED if _say_left(found) else cli.DONE
+    return cli.FAILED if plans.print_left(found, "not done") else cli.DONE
 
 
 def _say_holders(policy: Policy, connections: Connections, patch: str) -> None:
@@ -95,25 +91,18 @@ def _say_holders(policy: Policy, connections: Connections, patch: str) -> None:
     try:
         having = holders(policy, connections, patch)
     except SluiceError as error:
-        print(f"which nodes have it is not known: {plans.plain(str(error))}", file=sys.stderr)
+        print(f"which nodes have it is not known: {plans.for_terminal(str(error))}", file=sys.stderr)
         return
     for one in having:
-        print(f"{one.location}: {one.node} has {plans.plain(one.title or one.id)}, seen {one.until:%Y-%m-%d %H:%M} UTC")
+        what = plans.for_terminal(one.title or one.id)
+        print(f"{one.location}: {one.node} has {what}, seen {one.until:%Y-%m-%d %H:%M} UTC")
     print(f"{len({one.node for one in having})} nodes have it, by the evidence of the last scans and installs")
 
 
 def _say_lifted(found: Sequence[Recalled], patch: str) -> int:
     for one in found:
         if not one.left:
-            print(
-                f"{one.location}: {plans.plain(patch)} {'may be installed again' if one.recall else 'was not recalled'}"
-            )
+            became = "may be installed again" if one.recall else "was not recalled"
+            print(f"{one.location}: {plans.for_terminal(patch)} {became}")
     print("Its baselines reject it until the next `python -m sluice apply`.")
-    return cli.FAILED if _say_left(found) else cli.DONE
-
-
-def _say_left(found: Sequence[Recalled]) -> bool:
-    left = [(one.location, text) for one in found for text in one.left]
-    for location, text in left:
-        print(f"{location}: not done: {plans.plain(text)}", file=sys.stderr)
-    return bool(left)
+    return cli.FAILED if plans.print_left(found, "not done") else cli.DONE

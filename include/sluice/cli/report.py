@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _list(store: Store) -> int:
-    from sluice.cli.plans import plain
+    from sluice.cli.plans import for_terminal
     from sluice.evidence import queries
 
     # By the evidence's own days, which are AWS's, and not by this machine's.
@@ -63,5 +63,5 @@ def _list(store: Store) -> int:
         print(f"No release was reported yet in {store.describe()}.")
         return cli.DONE
     for one in queries.releases(store, max(days) - timedelta(days=LISTED_DAYS), max(days)):
-        print(f"{one.release}  {'' if one.ok else 'FAILED '}{one.outcome}: {plain(one.line)}")
+        print(f"{one.release}  {'' if one.ok else 'FAILED '}{one.outcome}: {for_terminal(one.line)}")
     return cli.DONE

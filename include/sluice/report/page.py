@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from sluice.core.release.output import plain
+from sluice.core.release.output import without_controls
 from sluice.report.story import Story
 from sluice.report.time_line import draw
 
@@ -81,12 +81,12 @@ def seconds(value: float | None) -> str:
 
 def cut(text: str | None) -> str:
     """A text that is not too long for a cell."""
-    found = plain(text or "")
+    found = without_controls(text or "")
     return found if len(found) <= LONGEST_CELL else f"{found[:LONGEST_CELL]}…"
 
 
 def _clean(value: Any) -> Any:
     """Every text that comes onto the page; escaping follows, of all but what the template itself has escaped."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
-        return plain(value)
+        return without_controls(value)
     return NONE if value is None else value

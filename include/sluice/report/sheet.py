@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-from sluice.core.release.output import plain
+from sluice.core.release.output import without_controls
 from sluice.report.story import Story
 
 COLUMNS = ("location", "node", "name", "group", "product", "role", "slot", "wave", "result", "reason", "line", "status",
@@ -39,6 +39,6 @@ def _cells(values: Sequence[Any]) -> list[Any]:
 
 def safe(text: str) -> str:
     """Text that a spreadsheet shows as it is."""
-    clean = " ".join(plain(text.replace("\r", " ").replace("\n", " ").replace("\t", " ")).split())
+    clean = " ".join(without_controls(text.replace("\r", " ").replace("\n", " ").replace("\t", " ")).split())
     narrow = unicodedata.normalize("NFKC", clean[:1])
     return f"'{clean}" if narrow.startswith(FORMULA) else clean

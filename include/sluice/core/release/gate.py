@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sluice.core import soak
 from sluice.core.errors import ReleaseError
 from sluice.core.release.rights import ticket_objection
+from sluice.core.release.shown import some
 from sluice.core.release.terms import Plain
 
 Verdict = Literal["open", "closed", "nothing"]
@@ -251,7 +252,7 @@ def _nodes(facts: Facts) -> Found:
 def _soak(facts: Facts) -> Found:
     early = [item.patch for item in facts.items if not _is_covered(item, facts)]
     if early:
-        return "fail", f"expected every patch soaked or covered, found {_some(early)} before its time"
+        return "fail", f"expected every patch soaked or covered, found {some(early)} before its time"
     kinds = [item.covered for item in facts.items]
     return "pass", ", ".join(
         f"{kinds.count(kind)} by {kind}" for kind in ("soak", "expedite", "waiver") if kind in kinds
@@ -270,18 +271,18 @@ def _expedite(facts: Facts) -> Found:
     if not facts.because:
         return "fail", "expected a reason for what is expedited, found none: give one"
     if facts.not_found:
-        return "fail", f"expected patches that a node shows, found {_some(facts.not_found)}: scan first, or correct it"
-    return "pass", f"{_some(facts.expedite)}: {facts.because}"
+        return "fail", f"expected patches that a node shows, found {some(facts.not_found)}: scan first, or correct it"
+    return "pass", f"{some(facts.expedite)}: {facts.because}"
 
 
 def _recalls(facts: Facts) -> Found:
     if facts.recalled:
-        return "fail", f"{_some(facts.recalled)}; begin a new release, whose manifest goes without"
+        return "fail", f"{some(facts.recalled)}; begin a new release, whose manifest goes without"
     return "pass", "nothing in the manifest is recalled"
 
 
 def _behind(facts: Facts) -> Found:
-    left_out = f"; left out: {_some(facts.behind_left_out)}" if facts.behind_left_out else ""
+    left_out = f"; left out: {some(facts.behind_left_out)}" if facts.behind_left_out else ""
     if not facts.behind:
         none = "expected nodes of the ring before with these OS products, found none that was ever looked at"
         return "unknown", f"{none}{left_out}"
@@ -290,7 +291,7 @@ def _behind(facts: Facts) -> Found:
     share = 100 * good / facts.behind
     text = f"{good} of {facts.behind} nodes of the ring before are healthy ({share:.1f} %)"
     if share < facts.limits.success_percent:
-        return "fail", f"{text}, expected {facts.limits.success_percent:g} %: {_some(ill)}{left_out}"
+        return "fail", f"{text}, expected {facts.limits.success_percent:g} %: {some(ill)}{left_out}"
     return "pass", f"{text}{left_out}"
 
 
@@ -298,10 +299,10 @@ def _evidence(facts: Facts) -> Found:
     oldest = facts.at - timedelta(hours=facts.limits.evidence_hours)
     none = [seen.what for seen in facts.evidence if seen.at is None]
     if none or not facts.evidence:
-        return "unknown", f"expected results of a scan, found none of {_some(none) or 'anything'}: scan first"
+        return "unknown", f"expected results of a scan, found none of {some(none) or 'anything'}: scan first"
     old = [f"{seen.what} of {seen.at:%Y-%m-%d %H:%M}" for seen in facts.evidence if seen.at and seen.at < oldest]
     if old:
-        return "fail", f"expected results of the last {facts.limits.evidence_hours:g} h, found {_some(old)}: scan first"
+        return "fail", f"expected results of the last {facts.limits.evidence_hours:g} h, found {some(old)}: scan first"
     return "pass", f"everything was looked at within {facts.limits.evidence_hours:g} h"
 
 
@@ -319,12 +320,12 @@ def _asked_for(found: Sequence[Asking], noun: str, *, bad: str) -> Found:
         return "pass", f"the policy names no {noun}"
     wrong = [f"{one.name} in {one.location}" for one in found if one.state == bad]
     if wrong:
-        return "fail", f"{bad}: {_some(wrong)}"
+        return "fail", f"{bad}: {some(wrong)}"
     lost = [f"{one.name} in {one.location}: {one.state}" for one in found if one.state.startswith(UNKNOWN)]
     there = {one.name for one in found if one.state != MISSING}
     lost += [f"{name} is nowhere" for name in dict.fromkeys(one.name for one in found) if name not in there]
     if lost:
-        return "unknown", _some(lost)
+        return "unknown", some(lost)
     return "pass", ", ".join(sorted({f"{one.name} {one.state}" for one in found if one.state != MISSING}))
 
 
@@ -355,12 +356,12 @@ def _others(facts: Facts) -> Found:
         return "pass", "the policy does not ask"
     if facts.others is None:
         return "unknown", "what else patches the nodes could not be read"
-    return ("fail", f"found {_some(facts.others)}") if facts.others else ("pass", "none is known")
+    return ("fail", f"found {some(facts.others)}") if facts.others else ("pass", "none is known")
 
 
 def _rights(facts: Facts) -> Found:
     if facts.objections:
-        return "fail", _some(facts.objections)
+        return "fail", some(facts.objections)
     return "pass", "who asks may" if facts.ad_hoc else "by schedule"
 
 
@@ -385,11 +386,6 @@ RULES: Mapping[str, Callable[[Facts], Found]] = {
 
 VOLATILE = ("mode", "recalls", "calendars", "alarms", "freezes", "agents")
 """Rules that are judged once more when a window opens."""
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _written(value: Any) -> Any:

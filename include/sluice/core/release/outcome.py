@@ -10,16 +10,14 @@ execution reached nodes or ran commands that were not its wave's has failed, how
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sluice.core.release.shown import some
 from sluice.core.release.terms import Outcome, Plain, Reason
 
 OPENED = ("done", "failed", "waiting")
 """Where an execution stands that was opened, or that nobody knows of."""
-
-SHOWN_AT_MOST = 5
-"""Patches or nodes that a line names."""
 
 MEANT = {Reason.STOPPED, Reason.EXCEPTED, Reason.NO_TWIN, Reason.NOTHING, Reason.GONE}
 """Reasons for which somebody meant that a node is not reached, or the gate decided it: nobody has to look."""
@@ -210,7 +208,7 @@ def _told(facts: Facts) -> str:
         where = f" in {', '.join(facts.lost_in)}" if facts.lost_in else ""
         parts.append(f"{facts.lost} not reached{where}")
     missed = _missed(facts)
-    extra = f"; reached and not expected: {_some(facts.extra)}" if facts.extra else ""
+    extra = f"; reached and not expected: {some(facts.extra)}" if facts.extra else ""
     arrivals = f"; {facts.arrivals} unsoaked arrivals" if facts.arrivals else ""
     return f"{', '.join(parts)}{missed}{extra}{arrivals}"
 
@@ -230,13 +228,7 @@ def _missed(facts: Facts) -> str:
 def _waiting(facts: Facts) -> str:
     if not facts.overdue:
         return ""
-    return f"; {len(facts.overdue)} waiting too long: {_some(facts.overdue)}"
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few of them, and how many more."""
-    more = len(names) - SHOWN_AT_MOST
-    return ", ".join(names[:SHOWN_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    return f"; {len(facts.overdue)} waiting too long: {some(facts.overdue)}"
 
 
 def _because(facts: Facts) -> str:

@@ -46,13 +46,13 @@ def explaining_line(stdout: str, stderr: str) -> str:
     return ""
 
 
-def plain(text: str) -> str:
+def without_controls(text: str) -> str:
     """Text without what a terminal or a browser would take for more than letters."""
     return _CONTROL.sub("", _ESCAPES.sub("", text))
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in plain(text).replace("\t", " ").split("\n"):
+    for line in without_controls(text).replace("\t", " ").split("\n"):
         if (stripped := line.strip()) and not _NOISE.match(stripped):
             yield stripped
 

@@ -19,6 +19,7 @@ from typing import Literal
 
 from sluice.core.policy.reboot_document import NONE_PENDING
 from sluice.core.release.patch_state import PatchState
+from sluice.core.release.shown import some
 from sluice.core.release.terms import Expected, Kind, PatchRow, Plain, Reason, WavePart
 from sluice.core.window_record import MISSING, SUCCESS, Result, WaveRecord
 
@@ -44,9 +45,6 @@ MEANS = {
     "Invalid Platform": "the document is for other platforms",
 }
 """StatusDetails of a command on a node (UG:monitor-commands), in words that say what happened."""
-
-SHOWN_AT_MOST = 5
-"""Patches that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,13 +282,13 @@ class _Node:
 
     def _why_failed(self, result: Result) -> str | None:
         """What is not as it was wanted on the node."""
-        if failed := list(self._in(("FAILED",))):
-            return f"failed on it: {_some(failed)}"
+        if failed := sorted(self._in(("FAILED",))):
+            return f"failed on it: {some(failed)}"
         if self.state is not None and self.state.failed:
             return f"{self.state.failed} patches failed on it"
         # After a success what is missing was approved since, unless the release named it.
-        if (result.status != SUCCESS or self.place.lists) and (lacking := list(self._lacking())):
-            return f"still missing: {_some(lacking)}"
+        if (result.status != SUCCESS or self.place.lists) and (lacking := sorted(self._lacking())):
+            return f"still missing: {some(lacking)}"
         return None
 
     def _became_waiting(self, patches: int, note: str = "") -> tuple[Became, str]:
@@ -342,8 +340,3 @@ class _Node:
 def _said(result: Result) -> str:
     details = result.details or result.status
     return ": ".join(dict.fromkeys(part for part in (result.status, details, MEANS.get(details, "")) if part))
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:SHOWN_AT_MOST])
-    return shown if len(names) <= SHOWN_AT_MOST else f"{shown} and {len(names) - SHOWN_AT_MOST} more"
