@@ -51,8 +51,8 @@ def _baselines(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]
             yield Found(
                 "P152",
                 (*at, "products", number),
-                f"expected a baseline of {operating_system(product)} for {product}, found {', '.join(group.baselines)}: add "
-                "one, or its nodes fall on AWS's default baseline without a word",
+                f"expected a baseline of {operating_system(product)} for {product}, found {', '.join(group.baselines)}: "
+                "add one, or its nodes fall on AWS's default baseline without a word",
             )
     for number, name in enumerate(group.baselines):
         if subject.baselines[name].os not in systems:
