@@ -19,7 +19,8 @@ Triggered with `apply`, a run makes AWS as the policy says once a person has app
 | failed | the policy or a location could not be read, or applying stopped | see below |
 
 **Triage.**
-- `locations` failed: the policy has errors. Its log names file, line and what to do; nothing was read in AWS.
+- `locations` failed: the policy has errors. Its log names file, line and what to do; nothing was compared with AWS.
+  Where it cannot be read at all, nobody can be told, as it says whom: the run fails.
 - `plan` failed: that location cannot be read (role, endpoint, throttling). The others are planned and applied.
 - `approve` failed: the approval does not count, as it came from the requester, or not from an approver. Trigger again.
 - `apply` failed: it stops where it is, and nothing can fire. Trigger again: the next plan goes on from there. It

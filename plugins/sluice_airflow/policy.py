@@ -116,9 +116,10 @@ def supervise(params: Parameters | None = None) -> list[str]:
     from sluice.flow.supervise import never_begun
     from sluice_airflow.aws import connections
     from sluice_airflow.failures import told
+    from sluice_airflow.runs import read
 
-    policy = policy_of()
     with told():
+        policy = read()  # what it looks at does not change with what the check finds
         found = list(never_begun(policy, connections(policy)))
     print("\n".join(found) or "every window of the last days has a release")
     return found
@@ -134,9 +135,11 @@ def report(
 ) -> None:
     """Say what came of it: in the log, as XCom, in the run's note and to whom the policy notifies.
 
-    Fails where anything did.
+    Also of a policy in which the check finds errors. Fails where anything did.
     """
+    from sluice_airflow.failures import told
     from sluice_airflow.notices import send
+    from sluice_airflow.runs import read
 
     context = get_current_context()
     unmade = [NOT_LOOKED] if never_begun is None else list(never_begun)
@@ -151,9 +154,11 @@ def report(
     print(text)
     context["ti"].xcom_push(key="report", value={**result, "never_begun": unmade})
     context["ti"].xcom_push(key=NOTE, value=text)
-    if (result["outcome"] != "in sync" or unmade) and keys:
+    if result["outcome"] != "in sync" or unmade:
         subject = f"{result['outcome']}{', windows without a release' if unmade else ''}"
-        send(policy_of(), f"Sluice policy: {subject}", text)
+        with told():
+            policy = read()
+        send(policy, f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)
 

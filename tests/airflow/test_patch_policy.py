@@ -180,6 +180,19 @@ def test_a_policy_with_errors_fails_before_anything_is_read(lab: LabHandle, run:
     assert lab.server.calls.total() == 0
 
 
+def test_that_the_check_finds_an_error_is_told_and_windows_without_a_release_are_still_looked_for(
+    lab: LabHandle, run: Any, policy: Path, tmp_path: Path
+) -> None:
+    topic = lab.client("sns", region="eu-west-3").create_topic(Name="patching")["TopicArn"]
+    expired = {"owner": "ann", "because": "until it is replaced", "expires": "2025-01-01", "patch_groups": "web"}
+    data = {**POLICY, "evidence": {"folder": str(tmp_path / "evidence")}, "notify": {"sns_topic": topic}}
+    policy.write_text(yaml.safe_dump({**data, "exceptions": [expired]}), "utf-8")
+    found: Run = run()
+    assert (found.state, found.report["outcome"]) == ("failed", "failed")
+    assert (found.tasks["locations"], found.tasks["supervise"]) == (["failed"], ["success"])
+    assert lab.server.calls.total(service="sns", operation="Publish") == 1
+
+
 def test_a_policy_that_whoever_triggers_names_is_refused(lab: LabHandle, run: Any, policy: Path) -> None:
     found: Run = run(apply=True, policy=str(policy))
     assert (found.state, found.report["outcome"]) == ("failed", "failed")
