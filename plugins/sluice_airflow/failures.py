@@ -8,17 +8,24 @@ from contextlib import contextmanager
 from airflow.sdk.exceptions import AirflowFailException
 
 
+def may_pass(error: Exception | None) -> bool:
+    """Whether another try may help: AWS or the evidence refused or failed to answer, or another writer came first."""
+    from sluice.core.errors import AnswerError, AWSError, EvidenceError, LostError
+
+    return type(error) in (AWSError, AnswerError, LostError, EvidenceError)
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """Fail without another try where it would change nothing: what was asked or found does not allow the step.
 
-    Where AWS refused or failed to answer, or another writer came first, Airflow tries again.
+    What may pass is raised as it is, and Airflow tries again.
     """
-    from sluice.core.errors import AnswerError, AWSError, EvidenceError, LostError, SluiceError
+    from sluice.core.errors import SluiceError
 
     try:
         yield
     except SluiceError as error:
-        if type(error) in (AWSError, AnswerError, LostError, EvidenceError):
+        if may_pass(error):
             raise
         raise AirflowFailException(str(error)) from error

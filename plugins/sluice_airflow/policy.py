@@ -235,9 +235,7 @@ def _agreed(params: Parameters | None) -> tuple[str, ...]:
 
 
 def _failure(error: Exception | None) -> Exception:
-    """What a task raises: another try helps only where AWS itself refused or failed to answer."""
-    from sluice.core.errors import AnswerError, AWSError
+    """What a task raises of what came of a location."""
+    from sluice_airflow.failures import may_pass
 
-    if error is not None and type(error) in (AWSError, AnswerError):
-        return error
-    return AirflowFailException(str(error))
+    return error if error is not None and may_pass(error) else AirflowFailException(str(error))
