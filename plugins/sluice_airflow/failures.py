@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
@@ -13,6 +14,12 @@ def may_pass(error: Exception | None) -> bool:
     from sluice.core.errors import AnswerError, AWSError, EvidenceError, LostError
 
     return type(error) in (AWSError, AnswerError, LostError, EvidenceError)
+
+
+def is_final(error: Exception, context: Mapping[str, Any]) -> bool:
+    """Whether a task that raises it in `told` fails for good: there is no further try, or none may help."""
+    ti = context["ti"]
+    return not may_pass(error) or ti.try_number > ti.max_tries
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from typing import Any, cast
 from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from sluice_airflow.failures import told
+from sluice_airflow.failures import is_final, told
 from sluice_airflow.operators.settle import WAVES
-from sluice_airflow.runs import current_run, refuse_unknown
+from sluice_airflow.runs import current_run, named_window, read, refuse_unknown
 
 NOTE = "note"
 """The XCom of `report` that becomes the run's note (`sluice_airflow.notes`)."""
@@ -144,14 +144,19 @@ def report() -> Found:
     """Say what came of it: in the record, the report, the run's note and to whom the policy notifies.
 
     Fails where the release failed beyond the allowed ratio, or a step of it that is not a location's alone: this
-    decides what the run's state is.
+    decides what the run's state is. Where it can write no report it says that.
     """
+    from sluice.core.errors import SluiceError
     from sluice.flow.report import report
     from sluice_airflow.notices import send
 
     with told():
-        run = current_run()
-        found = _said(report(run))
+        try:
+            run = current_run()
+            found = _said(report(run))
+        except SluiceError as error:
+            _tell_no_report(error)
+            raise
     broken = sorted(name for name, state in states().items() if state == "failed" and not _of_a_location(name))
     line = f"{found['line']}{'; failed: ' + ', '.join(broken) if broken else ''}"
     context = get_current_context()
@@ -162,6 +167,18 @@ def report() -> Found:
     if broken or not found["ok"]:
         raise AirflowFailException(line)
     return found
+
+
+def _tell_no_report(error: Exception) -> None:
+    """Tell whom the policy notifies, once: nobody else would, as a run that fails early meets its deadline."""
+    from sluice_airflow.notices import send
+
+    context = get_current_context()
+    if not is_final(error, context):
+        return
+    text = f"the report failed: {error}"
+    context["ti"].xcom_push(key=NOTE, value=text)
+    send(read(), f"Sluice {named_window(context)}: the report failed", f"{text}\n{context['dag_run'].run_id}")
 
 
 LOCATIONS = ("resolve", "backup", ".scan", ".patch", ".reboot", "before", "after")

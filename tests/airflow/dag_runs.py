@@ -32,6 +32,7 @@ class Run:
     tasks: Mapping[str, list[str]]
     """States of each task's instances, by map index."""
     report: Mapping[str, Any]
+    """Empty: it could not be written."""
     asked: str | None
     """What the approval said."""
     note: str | None
@@ -152,7 +153,8 @@ def _report(run: Any) -> Mapping[str, Any]:
     from airflow.models.xcom import XComModel
 
     found = XComModel.get_many(run_id=run.run_id, dag_ids=run.dag_id, task_ids="report", key="report")
-    return XComModel.deserialize_value(_session().scalars(found).one())
+    said = _session().scalars(found).one_or_none()
+    return {} if said is None else XComModel.deserialize_value(said)
 
 
 def _links(run: Any) -> Mapping[tuple[str, str], list[str]]:

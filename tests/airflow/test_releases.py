@@ -159,6 +159,18 @@ def test_failures_beyond_the_allowed_ratio_fail_the_run_although_its_teardown_su
     assert at_rest(here)
 
 
+def test_that_no_report_can_be_written_is_told_once_however_often_it_is_tried(
+    lab: LabHandle, world: Callable[..., World]
+) -> None:
+    topic = lab.client("sns", region="eu-west-3").create_topic(Name="patching")["TopicArn"]
+    here = world(evidence={"bucket": "sluice-evidence-gone"}, notify={"sns_topic": topic})
+    found = here.run("patch_scan", {"occurrence": "2025-06-03T01:00:00Z"})
+    assert (found.state, done(found, "report"), found.report) == ("failed", {"failed"}, {})
+    assert str(found.note).startswith("the report failed: ")
+    assert "sluice-evidence-gone" in str(found.note)
+    assert lab.server.calls.total(service="sns", operation="Publish") == 1
+
+
 def test_a_dry_run_ends_before_anything_is_made(world: Callable[..., World]) -> None:
     here = world()
     here.to(at(17, 2, 50))
