@@ -21,6 +21,7 @@ policy says so.
 **Triage.**
 - `begin` failed: who asked may not, or what was asked for cannot be used. Its log says what to do.
 - `gate` says closed: `python -m sluice gate replay` decides again from what it was decided by.
+- `approve` skipped with an open gate: no answer could come in time. Its log says which `occurrence` leaves time.
 - `approve` waits: under Browse, Required Actions. Whoever triggered the run cannot approve it; no answer is a
   rejection. Failed: the approval does not count. Trigger again.
 - `resolve` or `backup` failed in a location: the release goes on without it.

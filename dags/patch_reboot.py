@@ -21,6 +21,7 @@ A scan follows, so that what is reported is what is so. Nothing is installed.
 - `begin` failed: who asked may not reboot these nodes, or not at this hour, or named no change ticket where the policy
   asks for one. Its log says who may, when, and with what.
 - `approve` waits: reboots of production need an approval by somebody else than whoever triggered the run.
+- `approve` skipped: no answer could come in time. Its log says which `occurrence` leaves time for one.
 - `reboot` failed in a location: its log has the reason. A node that does not come back is in the report.
 - Marking a run failed stops nothing that AWS has begun: `patch_halt` does. docs/dags.md says what else it does.
 """

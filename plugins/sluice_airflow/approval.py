@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
@@ -110,7 +110,7 @@ class ReleaseApproval(PolicyApproval):
 
     def execute(self, context: Context) -> None:
         """Ask where it has to be asked, until the window's latest start less the time for backups."""
-        from sluice.flow.gate import record_approval
+        from sluice.flow.gate import record_unasked, time_to_answer
         from sluice_airflow.failures import told
         from sluice_airflow.runs import run_of
 
@@ -118,10 +118,9 @@ class ReleaseApproval(PolicyApproval):
             run = run_of(context)
             if not self._needed(run, context):
                 return
-            left = time_to_answer(run, run.connections)
+            left = time_to_answer(run)
             if left <= timedelta():
-                record_approval(run, None, None)
-                raise AirflowSkipException("too late to ask: an answer could not come before the window's latest start")
+                raise AirflowSkipException(record_unasked(run))
         self.log.info("an answer is waited for: %s", left)
         self.response_timeout = left
         super(PolicyApproval, self).execute(context)
@@ -158,23 +157,6 @@ class ReleaseApproval(PolicyApproval):
 
         with told():
             record_approval(run_of(context), chosen if responder else None, responder["name"] if responder else None)
-
-
-BACKUPS_TAKE = timedelta(hours=1)
-"""What is left for images between an answer and the moment at which they have to be there."""
-
-
-def time_to_answer(run: Run, connections: Any) -> timedelta:
-    """How long an answer may take from now, by AWS's clock: the policy's hours, less where the window comes first."""
-    from sluice.core.calendar import gate_of
-    from sluice.core.release.backup import deadline, mode
-    from sluice.flow.run import first_answer
-
-    until: datetime = deadline(run.policy, run.window, run.release.occurrence)
-    if mode(run.window, run.asked) != "off":
-        until -= BACKUPS_TAKE
-    hours = timedelta(hours=gate_of(run.policy, run.window).approval.hours)
-    return min(hours, until - first_answer(connections, run.locations))
 
 
 def objection_to(

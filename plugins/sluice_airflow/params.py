@@ -128,7 +128,8 @@ def _common() -> Params:
             type=["null", "string"],
             format="date-time",
             title="Occurrence",
-            description="The planned time of the window; empty: now.",
+            description="The planned time of the window; empty: now. What needs an approval in a window of two or"
+            " three hours needs one some time ahead: the answer has to come before the window's latest start.",
         ),
     }
 

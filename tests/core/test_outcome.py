@@ -70,6 +70,8 @@ def test_nothing_else_is_one(answer: str | None) -> None:
          "held", True, "rejected by ops"),
         (facts(gated=True, verdict="open", needs_approval=True, admitted=None, openings=()), "held", True,
          "nobody approved it in time"),
+        (facts(operation="reboot", needs_approval=True, unasked=True, admitted=None, openings=()), "held", True,
+         "nobody was asked: no answer could come in time"),
         (facts(gated=True, verdict="nothing", admitted=None, openings=()), "nothing", True, "nothing to install"),
         (facts(gated=True, admitted=None, openings=(), refused={"a/b": "drift"}), "held", False,
          "nothing was opened: a/b: drift"),

@@ -57,6 +57,11 @@ def test_nobody_goes_without_a_backup_that_the_policy_requires() -> None:
         mode(window("required"), Asked(backup="off"))
 
 
+@pytest.mark.parametrize("policy", ["off", "on", "required"])
+def test_reboots_alone_need_no_backup(policy: str) -> None:
+    assert mode(window(policy), Asked(only_reboots=True)) == "off"
+
+
 def test_an_images_name_is_the_same_for_every_retry_and_aws_takes_it() -> None:
     longest = f"{'w' * 64}-20250609T0300-0123abcd"
     assert image_name(longest, "i-0123456789abcdef0") == f"{longest}/i-0123456789abcdef0"

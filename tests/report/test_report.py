@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reported import BAD_LINE, Written
+from reported import BAD_LINE, Written, at
 
 from sluice.core.errors import EvidenceError
 from sluice.evidence.store import FolderStore
@@ -127,6 +127,21 @@ def test_a_held_release_says_rule_by_rule_what_held_it(store: FolderStore) -> No
     assert {one["reason"] for one in rows_of(files["csv"])} == {
         "nothing was opened", "stopped", "no non-production twin that passed",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [({}, "Nobody answered"), ({"unasked": True}, "Nobody was asked, as no answer could come in time")],
+)
+def test_a_release_without_an_answer_says_whether_anybody_was_asked(
+    store: FolderStore, more: dict[str, Any], said: str
+) -> None:
+    made = Written(store)
+    made.begun()
+    made.gate()
+    made.record("approval", {"option": None, "by": None, "at": at(1, 40).isoformat(), **more})
+    text = Path(write(store, made.release.id)["html"]).read_text("utf-8")
+    assert f"{said}, " in text
 
 
 def test_a_location_that_was_refused_or_unread_is_named(store: FolderStore) -> None:

@@ -16,6 +16,7 @@ from sluice.core.calendar import freeze_on, gate_of, local_day
 from sluice.core.errors import AWSError, ReleaseError
 from sluice.core.policy.gate import Gate
 from sluice.core.policy.slots import groups_of, slots
+from sluice.core.release import answer
 from sluice.core.release import gate as core
 from sluice.core.release.gate import Asking, Covered, Decision, Facts, Limits, Seen
 from sluice.core.release.ids import parse_id
@@ -68,8 +69,21 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
             f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
             " opens"
         )
-    at = first_answer(run.connections, run.locations)
-    run.record(APPROVAL, {"option": option, "by": by, "at": at.isoformat()})
+    now = first_answer(run.connections, run.locations)
+    run.record(APPROVAL, {"option": option, "by": by, "at": now.isoformat()})
+
+
+def time_to_answer(run: Run) -> timedelta:
+    """How long an answer may take from now, by AWS's clock; nothing, or less: it is too late to ask."""
+    now = first_answer(run.connections, run.locations)
+    return answer.time_to_answer(run.policy, run.window, run.asked, run.release.occurrence, now)
+
+
+def record_unasked(run: Run) -> str:
+    """Keep that nobody was asked, as no answer could come in time: a rejection. What to do about it, in words."""
+    now = first_answer(run.connections, run.locations)
+    run.record(APPROVAL, {"option": None, "by": None, "unasked": True, "at": now.isoformat()})
+    return f"{answer.UNASKED}; {answer.ask_again(run.policy, run.window, run.asked, now)}"
 
 
 def allowed_now(run: Run, connection: Connection) -> str | None:
@@ -123,10 +137,10 @@ def _undecided(run: Run) -> str | None:
 
 def _unapproved(run: Run) -> str | None:
     """Who has not approved it."""
-    answer: Mapping[str, Any] = run.recorded(APPROVAL) or {}
-    if approves(answer.get("option")):
+    found: Mapping[str, Any] = run.recorded(APPROVAL) or {}
+    if approves(found.get("option")):
         return None
-    return f"not approved by {answer['by']}" if answer.get("by") else "nobody has approved it"
+    return f"not approved by {found['by']}" if found.get("by") else "nobody has approved it"
 
 
 def _changed(run: Run, connection: Connection, bucket: str) -> str | None:

@@ -113,6 +113,7 @@ def _facts(run: Run, unread: Mapping[str, str]) -> Facts:
         needs_approval=bool(decision.get("needs_approval")) if run.gated else bool(approval),
         answer=approval.get("option"),
         by=approval.get("by"),
+        unasked=bool(approval.get("unasked")),
         expected=told.counts["expected"],
         admitted=told.counts["admitted"],
         succeeded=told.counts["succeeded"],

@@ -34,8 +34,13 @@ FAILED_STATES = ("failed", "error", "invalid", "deregistered", "disabled")
 
 
 def mode(window: Window, asked: Asked) -> Mode:
-    """Whether this release backs its nodes up. Raises ReleaseError where a person would go without what is required."""
+    """Whether this release backs its nodes up; one of reboots alone does not.
+
+    Raises ReleaseError where a person would go without what is required.
+    """
     wanted = window.backup.mode
+    if asked.only_reboots:
+        return "off"
     if asked.backup == "policy":
         return wanted
     if asked.backup == "on":

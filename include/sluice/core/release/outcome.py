@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sluice.core.release.answer import UNASKED
 from sluice.core.release.shown import some
 from sluice.core.release.terms import Outcome, Plain, Reason
 
@@ -56,6 +57,8 @@ class Facts:
     """What a person chose; None: nobody did."""
     by: str | None = None
     """Who."""
+    unasked: bool = False
+    """Nobody was asked, as no answer could have come in time."""
     expected: int = 0
     admitted: int | None = None
     """None: the release did not come so far."""
@@ -127,9 +130,14 @@ def _held(facts: Facts) -> Verdict | None:
         return Verdict(Outcome.HELD.value, ok=True, line=f"the gate is closed: {'; '.join(facts.why)}")
     asked = facts.needs_approval and (facts.verdict == "open" or not facts.gated)
     if asked and not approves(facts.answer) and facts.admitted is None:
-        said = f"rejected by {facts.by}" if facts.by else "nobody approved it in time"
-        return Verdict(Outcome.HELD.value, ok=True, line=said)
+        return Verdict(Outcome.HELD.value, ok=True, line=_unapproved(facts))
     return None
+
+
+def _unapproved(facts: Facts) -> str:
+    if facts.by:
+        return f"rejected by {facts.by}"
+    return UNASKED if facts.unasked else "nobody approved it in time"
 
 
 def _nothing(facts: Facts) -> Verdict | None:
