@@ -18,7 +18,7 @@ from lab.world import AgentState, Node, NodeFaults
 from sluice.core.policy.policy import Policy
 from sluice.core.release.gate import replay
 from sluice.evidence.store import open_store
-from sluice.flow.gate import allowed_now, gate, not_admissible, record_approval
+from sluice.flow.gate import allowed_now, gate, not_admissible, record_approval, record_unasked
 from sluice.flow.manifest import manifest
 from sluice.flow.run import Run
 
@@ -228,6 +228,25 @@ def test_reboots_of_production_open_only_with_the_change_ticket(lab: LabHandle, 
     with without.connect(HERE) as connection:
         assert allowed_now(without, connection) == r"expected a change ticket that matches CHG\d+, found none"
         assert allowed_now(ticketed, connection) is None
+
+
+def test_that_nobody_answers_later_takes_no_approval_back_and_a_rejection_does(
+    lab: LabHandle, applied: Callable[..., Policy]
+) -> None:
+    policy = applied()
+    lab.advance_to(at(30))
+    run = prod_run(lab, policy, by="ann", only_reboots=True)
+    assert "nobody was asked" in record_unasked(run)
+    assert run.recorded("approval")["unasked"] is True
+    record_approval(run, "Approve", "bob")
+    kept = run.recorded("approval")
+    record_approval(run, None, None)
+    record_unasked(run)
+    assert run.recorded("approval") == kept
+    with run.connect(HERE) as connection:
+        assert allowed_now(run, connection) is None
+        record_approval(run, "Reject", "bob")
+        assert allowed_now(run, connection) == "not approved by bob"
 
 
 def test_a_person_approves_the_first_releases_that_patched_something_and_then_the_gate_alone(

@@ -60,7 +60,7 @@ def gate(run: Run, ready: Sequence[str]) -> dict[str, Any]:
 
 
 def record_approval(run: Run, option: str | None, by: str | None) -> None:
-    """Keep a person's answer; `option` None: nobody answered, which is a rejection.
+    """Keep a person's answer; `option` None: nobody answered, which is a rejection but takes no approval back.
 
     Raises ReleaseError where the one who asked for the run approves it.
     """
@@ -69,8 +69,7 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
             f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
             " opens"
         )
-    now = first_answer(run.connections, run.locations)
-    run.record(APPROVAL, {"option": option, "by": by, "at": now.isoformat()})
+    _keep_answer(run, first_answer(run.connections, run.locations), {"option": option, "by": by})
 
 
 def time_to_answer(run: Run) -> timedelta:
@@ -80,10 +79,16 @@ def time_to_answer(run: Run) -> timedelta:
 
 
 def record_unasked(run: Run) -> str:
-    """Keep that nobody was asked, as no answer could come in time: a rejection. What to do about it, in words."""
+    """Keep that nobody was asked, as no answer could come in time, as if nobody had answered; what to do, in words."""
     now = first_answer(run.connections, run.locations)
-    run.record(APPROVAL, {"option": None, "by": None, "unasked": True, "at": now.isoformat()})
+    _keep_answer(run, now, {"option": None, "by": None, "unasked": True})
     return f"{answer.UNASKED}; {answer.ask_again(run.policy, run.window, run.asked, now)}"
+
+
+def _keep_answer(run: Run, at: datetime, given: Mapping[str, Any]) -> None:
+    """Whoever clears `approve` in Airflow later does not erase by whose word the release went on."""
+    if given["by"] is not None or not approves((run.recorded(APPROVAL) or {}).get("option")):
+        run.record(APPROVAL, {**given, "at": at.isoformat()})
 
 
 def allowed_now(run: Run, connection: Connection) -> str | None:
