@@ -40,16 +40,16 @@ class PolicyApproval(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Judge the answer, then let Airflow go on or skip."""
+        from sluice.core.release.answer import objection
+
         chosen = next(iter(event.get("chosen_options") or ()), None)
         responder = event.get("responded_by_user")
         context["ti"].xcom_push(key=ANSWER, value={"option": chosen, "by": responder["name"] if responder else None})
         if chosen == self.APPROVE:
             requester = getattr(context["dag_run"], "triggering_user_name", None)
-            objection = objection_to(
-                responder, requester, self.asked_for(context).approvers, scheduled=self.by_calendar(context)
-            )
-            if objection:
-                raise AirflowFailException(objection)
+            approvers = self.asked_for(context).approvers
+            if why := objection(names_of(responder), requester, approvers, scheduled=self.by_calendar(context)):
+                raise AirflowFailException(why)
         self.answered(context, chosen, responder)
         return super().execute_complete(context, event)
 
@@ -127,12 +127,14 @@ class ReleaseApproval(PolicyApproval):
 
     def _needed(self, run: Run, context: Context) -> bool:
         """Whether a person is asked. Skips where nothing is to be approved."""
-        decision = context["ti"].xcom_pull(task_ids="gate") or {"verdict": "open", "needs_approval": False}
-        if decision["verdict"] != "open":
+        from sluice.core.release.answer import must_agree
+
+        decision = context["ti"].xcom_pull(task_ids="gate")
+        if decision and decision["verdict"] != "open":
             raise AirflowSkipException(f"the gate is {decision['verdict']}: {'; '.join(map(str, decision['why']))}")
         if run.asked.dry_run:
             raise AirflowSkipException("a dry run: it ends before the approval")
-        return bool(decision["needs_approval"] or run.asked.expedite or (run.asked.by and run.production))
+        return must_agree(production=run.production, gate_asks=decision["needs_approval"] if decision else None)
 
     def asked_for(self, context: Context) -> Approval:
         """What the window's gate asks for."""
@@ -159,31 +161,6 @@ class ReleaseApproval(PolicyApproval):
             record_approval(run_of(context), chosen if responder else None, responder["name"] if responder else None)
 
 
-def objection_to(
-    approver: Mapping[str, Any] | None,
-    requester: str | None,
-    approvers: tuple[str, ...] = (),
-    *,
-    scheduled: bool = False,
-) -> str | None:
-    """Why an approval does not count; None: it does. `approver` has `id` and `name`, as Airflow knows the user.
-
-    A `scheduled` run was asked for by the calendar, which approves nothing.
-    """
-    names = {str(value) for value in (approver or {}).values() if value}
-    if not names:
-        return "expected an approval by a person, found nobody who gave it: nothing is applied"
-    shown = ", ".join(sorted(names))
-    if not requester and not scheduled:
-        return (
-            f"{shown} approved, but who asked for this run is not known, so that they may be the same: nothing is"
-            " applied. Trigger the DAG from Airflow's UI or API"
-        )
-    if requester in names:
-        return f"{requester} asked for this run and approved it: nothing is applied. Somebody else has to approve"
-    if approvers and not names & set(approvers):
-        return (
-            f"expected an approval by {', '.join(approvers)} (`gate.approval.approvers`), found one by {shown}: nothing"
-            " is applied"
-        )
-    return None
+def names_of(responder: Mapping[str, Any] | None) -> set[str]:
+    """The `id` and the `name` of whoever answered, as Airflow knows them; empty: nobody did."""
+    return {str(value) for value in (responder or {}).values() if value}

@@ -14,6 +14,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.timezone import utcnow
 
+from sluice.core.policy.outcome import Planned, outcome_of
 from sluice_airflow.approval import ANSWER
 from sluice_airflow.steps import NOTE
 
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 Parameters: TypeAlias = Mapping[str, Any]
 """The run's: `apply`, `take_over` and `locations`, as the DAG declares them."""
-
-Planned: TypeAlias = dict[str, Any]
-"""A location's plan in short: `location` as the policy names it, `found` as AWS does, `summary`, `changes` (how
-many), `needs` (what has to be taken over first) and `digest`."""
-
 
 NOT_LOOKED = "windows without a release could not be looked for: the log of `supervise` says why"
 
@@ -161,46 +157,6 @@ def report(
         send(policy, f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)
-
-
-def outcome_of(
-    keys: Sequence[str], planned: Sequence[Planned], applied: set[str], *, wanted: bool, answer: str | None
-) -> dict[str, Any]:
-    """`outcome` (in sync, drift, applied, rejected, needs take-over, failed), `changes` left and `lines` to read."""
-    by_location = {one["location"]: one for one in planned}
-    lines = []
-    states = set()
-    for key in keys:
-        one = by_location.get(key)
-        state = _state(one, key in applied, wanted=wanted, answer=answer)
-        states.add(state)
-        lines.append(_line(one, state) if one else f"{key}: {state}")
-    order = ("failed", "needs take-over", "rejected", "applied", "drift", "in sync")
-    left = sum(one["changes"] for one in planned if one["location"] not in applied)
-    return {
-        "outcome": next((state for state in order if state in states), "failed"),
-        "changes": left,
-        "lines": lines or ["no location was read: the log of `locations` says why"],
-    }
-
-
-def _line(one: Planned, state: str) -> str:
-    needs = f"; needs take_over: {', '.join(one['needs'])}" if one["needs"] else ""
-    return f"{one['found']}: {state} ({one['summary']}{needs})"
-
-
-def _state(one: Planned | None, applied: bool, *, wanted: bool, answer: str | None) -> str:
-    if one is None:
-        return "failed"
-    if not one["changes"]:
-        return "in sync"
-    if applied:
-        return "applied"
-    if not wanted:
-        return "drift"
-    if one["needs"]:
-        return "needs take-over"
-    return "rejected" if answer == "Reject" else "failed"
 
 
 def digest(plan: Plan) -> str:

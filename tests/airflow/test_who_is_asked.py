@@ -17,12 +17,11 @@ from test_releases import at_rest, done, executions, lab_fleet, prod, soaked, wo
 
 from sluice.core.release.terms import Asked
 from sluice.flow.verify import verify
-from sluice_airflow.approval import objection_to
+from sluice_airflow.approval import names_of
 from sluice_airflow.runs import UNKNOWN, asked_of, planned
 
 __all__ = ["lab_fleet", "world"]
 
-ALICE = {"id": "7", "name": "alice"}
 UNTOUCHED = {FIRST: [], SECOND: []}
 
 
@@ -53,11 +52,10 @@ def test_whatever_the_schedule_did_not_make_counts_as_asked_for_also_where_nobod
     assert asked_of({}, dag_run(kind)).by == UNKNOWN
 
 
-def test_anybody_may_approve_what_the_calendar_asked_for_unless_the_policy_names_others() -> None:
-    assert objection_to(ALICE, None, scheduled=True) is None
-    assert objection_to(ALICE, None, ("alice",), scheduled=True) is None
-    assert "found one by 7, alice" in str(objection_to(ALICE, None, ("carol",), scheduled=True))
-    assert "nobody" in str(objection_to(None, None, scheduled=True))
+@pytest.mark.parametrize("responder", [None, {}, {"id": "", "name": None}])
+def test_an_answer_without_an_id_and_a_name_is_nobodys(responder: dict[str, str] | None) -> None:
+    assert names_of(responder) == set()
+    assert names_of({"id": 7, "name": "alice"}) == {"7", "alice"}
 
 
 def test_no_answer_in_time_is_a_rejection(world: Callable[..., World]) -> None:

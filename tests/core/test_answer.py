@@ -1,4 +1,4 @@
-"""A person's answer to a release: until when one can come, and what to do where none can."""
+"""A person's answer to a release: whether one is needed, until when it can come, and whose counts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nodes_world import START, nodes_policy, window_of
 
-from sluice.core.release.answer import ANSWER_TAKES, BACKUPS_TAKE, ask_again, time_to_answer
+from sluice.core.release.answer import ANSWER_TAKES, BACKUPS_TAKE, ask_again, must_agree, objection, time_to_answer
 from sluice.core.release.terms import Asked
 
 HOUR = timedelta(hours=1)
@@ -50,3 +50,51 @@ def test_what_is_asked_for_again_as_it_says_leaves_an_hour_for_the_answer(durati
     found = time_to_answer(policy, window, wish, START + ahead, START)
     assert found == ANSWER_TAKES if ahead else found >= ANSWER_TAKES
     assert ("at least" in said) is (ahead > timedelta())
+
+
+@pytest.mark.parametrize("gate_asks", [True, False])
+def test_where_a_gate_stands_it_says_whether_a_person_has_to_agree(gate_asks: bool) -> None:
+    assert must_agree(production=True, gate_asks=gate_asks) is gate_asks
+
+
+def test_without_a_gate_production_needs_a_persons_word_and_nothing_else_does() -> None:
+    assert must_agree(production=True, gate_asks=None)
+    assert not must_agree(production=False, gate_asks=None)
+
+
+ALICE = ("7", "alice")
+"""The id and the name of somebody."""
+
+
+def test_somebody_elses_approval_counts() -> None:
+    assert objection(ALICE, "bob") is None
+
+
+@pytest.mark.parametrize("requester", ["alice", "7"])
+def test_the_requesters_own_does_not_count(requester: str) -> None:
+    assert "asked for this run and approved it" in str(objection(ALICE, requester))
+
+
+@pytest.mark.parametrize("requester", [None, ""])
+def test_without_a_known_requester_no_approval_counts(requester: str | None) -> None:
+    assert "not known" in str(objection(ALICE, requester))
+
+
+def test_nobodys_approval_does_not_count() -> None:
+    assert "nobody" in str(objection((), "bob"))
+    assert "nobody" in str(objection((), None, scheduled=True))
+
+
+@pytest.mark.parametrize("approvers", [("alice",), ("7", "carol")])
+def test_an_approver_of_the_policy_counts_by_name_or_id(approvers: tuple[str, ...]) -> None:
+    assert objection(ALICE, "bob", approvers) is None
+
+
+def test_where_the_policy_names_approvers_nobody_else_counts() -> None:
+    assert "found one by 7, alice" in str(objection(ALICE, "bob", ("carol",)))
+
+
+def test_anybody_may_approve_what_the_calendar_asked_for_unless_the_policy_names_others() -> None:
+    assert objection(ALICE, None, scheduled=True) is None
+    assert objection(ALICE, None, ("alice",), scheduled=True) is None
+    assert "found one by 7, alice" in str(objection(ALICE, None, ("carol",), scheduled=True))

@@ -64,11 +64,10 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
 
     Raises ReleaseError where the one who asked for the run approves it.
     """
-    if approves(option) and (by is None or by == run.asked.by):
-        raise ReleaseError(
-            f"expected an approval by somebody else than who asked for the run, found one by {by or 'nobody'}: nothing"
-            " opens"
-        )
+    if approves(option):
+        why = answer.objection((by,) if by else (), run.asked.by, scheduled=not is_ad_hoc(run.asked))
+        if why:
+            raise ReleaseError(why)
     _keep_answer(run, first_answer(run.connections, run.locations), {"option": option, "by": by})
 
 
@@ -104,11 +103,16 @@ def allowed_now(run: Run, connection: Connection) -> str | None:
     mark = halts.mark_of(connection, bucket, run.release.id)
     if mark is not None:
         return mark
+    decision = _recorded(run) if run.gated else None
     if run.gated:
-        return _undecided(run) or _changed(run, connection, bucket)
-    if refused := objections(run.policy, run.window, run.asked, run.release.begun):
-        return "; ".join(refused)
-    return _unapproved(run) or _changed(run, connection, bucket) if run.production else None
+        why = _undecided(decision)
+    else:
+        why = "; ".join(objections(run.policy, run.window, run.asked, run.release.begun)) or None
+    if why is None and answer.must_agree(
+        production=run.production, gate_asks=decision.needs_approval if decision else None
+    ):
+        why = _unapproved(run)
+    return why or (_changed(run, connection, bucket) if run.production else None)
 
 
 def not_admissible(run: Run) -> dict[str, tuple[str, str]]:
@@ -130,14 +134,11 @@ def _recorded(run: Run) -> Decision | None:
     return None if found is None else core.replay(found)
 
 
-def _undecided(run: Run) -> str | None:
-    """What is missing of gate and approval."""
-    decision = _recorded(run)
+def _undecided(decision: Decision | None) -> str | None:
+    """What is missing of the gate."""
     if decision is None:
         return "the gate has not decided"
-    if decision.verdict != "open":
-        return f"the gate is {decision.verdict}: {'; '.join(decision.why)}"
-    return _unapproved(run) if decision.needs_approval else None
+    return None if decision.verdict == "open" else f"the gate is {decision.verdict}: {'; '.join(decision.why)}"
 
 
 def _unapproved(run: Run) -> str | None:

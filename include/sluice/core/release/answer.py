@@ -1,7 +1,8 @@
-"""A person's answer to a release: until when one can come."""
+"""A person's answer: whether a release needs one, until when it can come, and whose counts."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -18,6 +19,39 @@ ANSWER_TAKES = timedelta(hours=1)
 
 UNASKED = "nobody was asked: no answer could come in time"
 """What a release says of it."""
+
+
+def must_agree(*, production: bool, gate_asks: bool | None) -> bool:
+    """Whether a person has to agree before anything opens.
+
+    `gate_asks` is what the gate decided; None: none stands before it, and production always needs a person's word.
+    """
+    return production if gate_asks is None else gate_asks
+
+
+def objection(
+    approver: Collection[str], requester: str | None, approvers: Collection[str] = (), *, scheduled: bool = False
+) -> str | None:
+    """Why an approval does not count; None: it does. `approver` are the names and ids of who gave it; none: nobody.
+
+    A `scheduled` run was asked for by the calendar, which approves nothing.
+    """
+    shown = ", ".join(sorted(approver))
+    if not approver:
+        return "expected an approval by a person, found nobody who gave it: nothing is applied"
+    if not requester and not scheduled:
+        return (
+            f"{shown} approved, but who asked for this run is not known, so that they may be the same: nothing is"
+            " applied. Trigger the DAG from Airflow's UI or API"
+        )
+    if requester in approver:
+        return f"{requester} asked for this run and approved it: nothing is applied. Somebody else has to approve"
+    if approvers and not set(approver) & set(approvers):
+        return (
+            f"expected an approval by {', '.join(approvers)} (`gate.approval.approvers`), found one by {shown}: nothing"
+            " is applied"
+        )
+    return None
 
 
 def latest_answer(policy: Policy, window: Window, asked: Asked, occurrence: datetime) -> datetime:
