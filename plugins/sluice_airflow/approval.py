@@ -55,9 +55,9 @@ class PolicyApproval(ApprovalOperator):
 
     def asked_for(self, context: Context) -> Approval:
         """What the policy asks for."""
-        from sluice_airflow.policy import policy_of
+        from sluice_airflow.policy import checked_policy
 
-        return policy_of().gate.approval
+        return checked_policy().gate.approval
 
     def by_calendar(self, context: Context) -> bool:
         """Whether nobody asked for the run, so that everybody else is somebody else."""
@@ -139,9 +139,9 @@ class ReleaseApproval(PolicyApproval):
     def asked_for(self, context: Context) -> Approval:
         """What the window's gate asks for."""
         from sluice.core.calendar import gate_of
-        from sluice_airflow.runs import named_window, read
+        from sluice_airflow.runs import deployed_policy, named_window
 
-        policy = read()
+        policy = deployed_policy()
         window = next(one for one in policy.windows if one.name == named_window(context))
         return gate_of(policy, window).approval
 

@@ -24,9 +24,9 @@ class PolicyNotifier(BaseNotifier):
     def notify(self, context: Context) -> None:
         """Send, as a task or Airflow's DAG processor does."""
         from sluice_airflow.notices import send
-        from sluice_airflow.runs import read
+        from sluice_airflow.runs import deployed_policy
 
-        self.log.info("%s: told by %s", self.subject, send(read(), self.subject, self.text))
+        self.log.info("%s: told by %s", self.subject, send(deployed_policy(), self.subject, self.text))
 
     async def async_notify(self, context: Context) -> None:
         """Send, as the triggerer does; from a thread, as the ways are synchronous."""

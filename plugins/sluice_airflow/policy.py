@@ -38,7 +38,7 @@ def locations(params: Parameters | None = None) -> list[str]:
 
     with told():
         refuse_unknown(get_current_context())
-        return [location.key for location in chosen(policy_of().locations, (params or {}).get("locations") or ())]
+        return [location.key for location in chosen(checked_policy().locations, (params or {}).get("locations") or ())]
 
 
 @task(map_index_template="{{ location }}", multiple_outputs=False)
@@ -112,10 +112,10 @@ def supervise(params: Parameters | None = None) -> list[str]:
     from sluice.flow.supervise import never_begun
     from sluice_airflow.aws import connections
     from sluice_airflow.failures import told
-    from sluice_airflow.runs import read
+    from sluice_airflow.runs import deployed_policy
 
     with told():
-        policy = read()  # what it looks at does not change with what the check finds
+        policy = deployed_policy()  # what it looks at does not change with what the check finds
         found = list(never_begun(policy, connections(policy)))
     print("\n".join(found) or "every window of the last days has a release")
     return found
@@ -135,7 +135,7 @@ def report(
     """
     from sluice_airflow.failures import told
     from sluice_airflow.notices import send
-    from sluice_airflow.runs import read
+    from sluice_airflow.runs import deployed_policy
 
     context = get_current_context()
     unmade = [NOT_LOOKED] if never_begun is None else list(never_begun)
@@ -153,7 +153,7 @@ def report(
     if result["outcome"] != "in sync" or unmade:
         subject = f"{result['outcome']}{', windows without a release' if unmade else ''}"
         with told():
-            policy = read()
+            policy = deployed_policy()
         send(policy, f"Sluice policy: {subject}", text)
     if result["outcome"] in ("failed", "needs take-over"):
         raise AirflowFailException(text)
@@ -164,7 +164,7 @@ def digest(plan: Plan) -> str:
     return hashlib.sha256(repr((plan.key, plan.changes, plan.notices)).encode()).hexdigest()
 
 
-def policy_of() -> Policy:
+def checked_policy() -> Policy:
     """The deployment's policy, if the check finds no error in it."""
     from sluice.core.errors import SluiceError
     from sluice.flow.policy_check import sound_policy
@@ -177,7 +177,7 @@ def policy_of() -> Policy:
 
 def _located(key: str) -> Policy:
     """The deployment's policy with one of its locations alone."""
-    policy = policy_of()
+    policy = checked_policy()
     return policy.model_copy(update={"locations": tuple(one for one in policy.locations if one.key == key)})
 
 

@@ -30,7 +30,7 @@ def run_of(context: Mapping[str, Any]) -> Run:
     """The release of a task, begun by whichever step comes first and found by all others."""
     params, dag_run = context["params"], context["dag_run"]
     window = named_window(context)
-    policy = read()
+    policy = deployed_policy()
     return begun(policy, window, dag_run.dag_id, dag_run.run_id, asked_of(params, dag_run), planned(dag_run))
 
 
@@ -67,7 +67,7 @@ def refuse_unknown(context: Mapping[str, Any]) -> None:
         )
 
 
-def read() -> Policy:
+def deployed_policy() -> Policy:
     """The deployment's policy, which SLUICE_POLICY names: whoever triggers a run does not choose who may."""
     from sluice.files import read_policy
 
@@ -75,7 +75,7 @@ def read() -> Policy:
 
 
 def read_to_halt() -> Policy:
-    """As `read`, of a policy that may have errors where a halt needs nothing; they are printed."""
+    """As `deployed_policy`, of one that may have errors where a halt needs nothing; they are printed."""
     from sluice.files import read_policy_to_halt
 
     policy, problems = read_policy_to_halt()

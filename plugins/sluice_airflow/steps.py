@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from sluice_airflow.failures import is_final, told
 from sluice_airflow.operators.settle import WAVES
-from sluice_airflow.runs import current_run, named_window, read, refuse_unknown
+from sluice_airflow.runs import current_run, deployed_policy, named_window, refuse_unknown
 
 NOTE = "note"
 """The XCom of `report` that becomes the run's note (`sluice_airflow.notes`)."""
@@ -178,7 +178,8 @@ def _tell_no_report(error: Exception) -> None:
         return
     text = f"the report failed: {error}"
     context["ti"].xcom_push(key=NOTE, value=text)
-    send(read(), f"Sluice {named_window(context)}: the report failed", f"{text}\n{context['dag_run'].run_id}")
+    subject = f"Sluice {named_window(context)}: the report failed"
+    send(deployed_policy(), subject, f"{text}\n{context['dag_run'].run_id}")
 
 
 LOCATIONS = ("resolve", "backup", ".scan", ".patch", ".reboot", "before", "after")

@@ -55,9 +55,9 @@ class PollingTrigger(BaseTrigger):
             pause = min(pause * SLOWER, run.policy.timing.poll_at_most_seconds)
 
     def _begun(self) -> Run:
-        from sluice_airflow.runs import begun, read
+        from sluice_airflow.runs import begun, deployed_policy
 
-        return begun(read(), **self.release)
+        return begun(deployed_policy(), **self.release)
 
     def _try(self, run: Run, failed: int) -> tuple[str | None, int]:
         """A look that fails is one of several: AWS throttles, and networks break."""
