@@ -128,8 +128,9 @@ def _common() -> Params:
             type=["null", "string"],
             format="date-time",
             title="Occurrence",
-            description="The planned time of the window; empty: now. What needs an approval in a window of two or"
-            " three hours needs one some time ahead: the answer has to come before the window's latest start.",
+            description="The planned time of the window; empty: now. At most its lead and a day ahead, as the DAG"
+            " begins no other run until it is over. What needs an approval in a window of two or three hours needs one"
+            " some time ahead: the answer has to come before the window's latest start.",
         ),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -101,3 +101,18 @@ def test_no_change_ticket_is_asked_for_what_the_gate_asks_or_for_non_production(
 )
 def test_hours_are_those_of_the_windows_zone(hours: dict[str, Any], hour: int, zone: str, may: bool) -> None:
     assert (said(policy({"hours": hours}, zone), NOON.replace(hour=hour)) == ()) is may
+
+
+@pytest.mark.parametrize("lead", [0, 720])
+def test_a_window_is_asked_for_at_most_a_day_before_its_dag_would_start(lead: int) -> None:
+    found = policy()
+    window = found.windows[0].model_copy(update={"lead_minutes": lead})
+    latest = NOON + timedelta(minutes=lead, days=1)
+
+    def about(occurrence: datetime, by: str | None = "ann") -> tuple[str, ...]:
+        return objections(found, window, Asked(by=by, occurrence=occurrence), NOON)
+
+    assert about(latest) == ()
+    (why,) = about(latest + timedelta(minutes=1))
+    assert f"expected an occurrence until {latest:%Y-%m-%d %H:%M} UTC" in why
+    assert about(latest + timedelta(days=7), by=None) == ()

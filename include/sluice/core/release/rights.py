@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sluice.core.calendar import gate_of, is_gated
 from sluice.core.policy.policy import Policy
@@ -12,6 +12,8 @@ from sluice.core.policy.slots import groups_of
 from sluice.core.policy.windows import Hours, Window
 from sluice.core.release.terms import Asked
 
+AHEAD = timedelta(days=1)
+"""How long before its DAG would start a window may be asked for: until it is over, no other run of the DAG begins."""
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 
 
@@ -43,6 +45,12 @@ def _objections(policy: Policy, window: Window, asked: Asked, begun: datetime) -
         yield (
             f"expected a run by hand on {days} from {hours.start} to {hours.end} {window.time_zone},"
             f" found {DAYS[local.weekday()]} {local:%H:%M}"
+        )
+    latest = begun + timedelta(minutes=window.lead_minutes) + AHEAD
+    if asked.occurrence and asked.occurrence > latest:
+        yield (
+            f"expected an occurrence until {latest:%Y-%m-%d %H:%M} UTC ({window.name}'s lead and a day from now), found"
+            f" {asked.occurrence:%Y-%m-%d %H:%M}: until then its DAG would begin no other run; ask nearer its time"
         )
     for group in groups_of(policy, window):
         if asked.patch_groups and group.name not in asked.patch_groups:
