@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from dag_runs import NOBODY, REQUESTER
 from drive import Drive
-from flow_world import NONPROD, PROD, SCAN, SMALL, at, run_of, small
+from flow_world import NONPROD, PROD, SCAN, SMALL, at, run_of
 from release_world import FIRST, SECOND, World
 from test_releases import at_rest, done, executions, lab_fleet, prod, soaked, world
 

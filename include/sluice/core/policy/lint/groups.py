@@ -47,12 +47,12 @@ def _baselines(subject: Subject, group: PatchGroup, at: Path) -> Iterator[Found]
         serving.setdefault(system, name)
     systems = {operating_system(product) for product in group.products}
     for number, product in enumerate(group.products):
-        if operating_system(product) not in serving:
+        if (os := operating_system(product)) not in serving:
             yield Found(
                 "P152",
                 (*at, "products", number),
-                f"expected a baseline of {operating_system(product)} for {product}, found {', '.join(group.baselines)}: "
-                "add one, or its nodes fall on AWS's default baseline without a word",
+                f"expected a baseline of {os} for {product}, found {', '.join(group.baselines)}: add one, or its nodes "
+                "fall on AWS's default baseline without a word",
             )
     for number, name in enumerate(group.baselines):
         if subject.baselines[name].os not in systems:
