@@ -231,7 +231,7 @@ def test_every_duty_that_works_on_windows_reads_what_a_release_looks_at(member: 
     bucket = f"arn:aws:s3:::sluice-operations-{ACCOUNT}-eu-west-3"
     for duty in ("reader", "scanner", "nonprod-installer", "prod-installer", "halter", "policy-applier"):
         role = member.role(f"sluice-{duty}")
-        assert role.may("s3:GetObject", f"{bucket}/leases/install-nonprod.json")
+        assert role.may("s3:GetObject", f"{bucket}/leases/sluice/install-nonprod.json")
         assert role.may("s3:ListBucket", bucket)
         assert role.may("ssm:DescribeInstancePatchStates", NODE)
         assert role.may("ssm:DescribeMaintenanceWindowExecutions", WINDOW)

@@ -135,7 +135,7 @@ def test_plan_apply_and_destroy_are_within_the_readers_and_the_appliers_roles(
 def test_what_no_role_grants_is_noticed(called: Called) -> None:
     called[Duty.SCANNER]["ssm:UpdateMaintenanceWindowTask"].add("")
     called[Duty.SCANNER]["s3:PutObject"].add("manifests/r1/list.yaml")
-    called[Duty.SCANNER]["s3:PutObject"].add("leases/scan-daily.json")
+    called[Duty.SCANNER]["s3:PutObject"].add("leases/sluice/scan-daily.json")
     assert denied(called) == [
         "scanner: s3:PutObject manifests/r1/list.yaml",
         "scanner: ssm:UpdateMaintenanceWindowTask ",

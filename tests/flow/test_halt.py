@@ -354,8 +354,8 @@ def test_what_was_not_halted_is_said_when_it_is_lifted(one: Policy) -> None:
 
 def test_a_mark_that_nobody_can_read_halts_until_it_is_written_anew(lab: LabHandle, one: Policy) -> None:
     with reader(one) as (connection, bucket):
-        lab.client("s3").put_object(Bucket=bucket, Key="halts/all.json", Body=b"{")
-        with pytest.raises(AnswerError, match=r"halts/all.json.*nothing opens"):
+        lab.client("s3").put_object(Bucket=bucket.name, Key="halts/sluice/all.json", Body=b"{")
+        with pytest.raises(AnswerError, match=r"halts/sluice/all.json.*nothing opens"):
             halts.mark_of(connection, bucket, RELEASE)
         everything(one)
         assert "it goes wrong" in str(halts.mark_of(connection, bucket, RELEASE))

@@ -14,6 +14,7 @@ from lab.testing import LabHandle
 from sluice.__main__ import main
 from sluice.aws import recalls
 from sluice.aws.actual import read_actual
+from sluice.aws.operations import Bucket
 from sluice.aws.session import Connections, Duty
 from sluice.core.errors import ReleaseError
 from sluice.core.policy.desired import desired
@@ -82,7 +83,7 @@ def test_what_installs_it_is_cancelled_and_what_does_not_goes_on(lab: LabHandle,
     assert not in_progress(lab)
     with run.connect(HERE) as connection:
         assert wave.advance(run, HERE, 1, "install").state != "waiting"
-        assert recalls.read(connection, BUCKET, made.items[0].title) == found.recall
+        assert recalls.read(connection, Bucket(BUCKET, "sluice"), made.items[0].title) == found.recall
 
 
 def test_a_run_before_production_is_cancelled_where_a_node_of_it_lacks_the_patch(

@@ -16,6 +16,7 @@ from sluice.aws import (
     window_tasks,
     windows,
 )
+from sluice.aws.operations import Bucket
 from sluice.aws.session import Connection
 from sluice.core.errors import AWSError, LeasedError, TakeOverError
 from sluice.core.policy.objects import (
@@ -53,7 +54,7 @@ def apply_plan(
     take_over: tuple[str, ...] = (),
     progress: Progress = lambda step: None,
     *,
-    operations_bucket: str | None = None,
+    operations_bucket: Bucket | None = None,
 ) -> int:
     """Carry out a plan, step by step; how many there were. `progress` hears of each before it is done.
 
@@ -86,7 +87,7 @@ def _window_of(step: Step) -> str | None:
     return served(part.window) if isinstance(part, WindowTarget | WindowTask) else None
 
 
-def _check_lease(connection: Connection, bucket: str | None, window: str, so: str) -> None:
+def _check_lease(connection: Connection, bucket: Bucket | None, window: str, so: str) -> None:
     """Raises LeasedError where a release drives the window now.
 
     That it takes the lease in the moment after this is harmless: a release looks whether its window is as it was

@@ -1,10 +1,13 @@
 """The operations bucket of a location: small JSON and text objects that releases are driven by.
 
-    leases/<window>.json            who may drive a window now
-    steps/<release>/<name>.json     what a release knows and does in this location; each step before its act
-    manifests/<release>/<file>      what a production release requests; read by the nodes
-    halts/<release|all>.json        releases that open nothing any more
-    recalls/<patch>.json            patches that nobody installs any more
+    leases/<deployment>/<window>.json          who may drive a window now
+    steps/<release>/<name>.json                what a release knows and does in this location; each step before its act
+    manifests/<release>/<file>                 what a production release requests; read by the nodes
+    halts/<deployment>/<release|all>.json      releases that open nothing any more
+    recalls/<deployment>/<patch>.json          patches that the deployment installs no more
+
+Deployments of one account may share it: a release's id is no other deployment's, and what is kept by other names has
+the deployment before them.
 
 Conditional writes (If-None-Match, If-Match) make one writer of several win (docs/adr/0019).
 """
@@ -44,21 +47,36 @@ class Stored:
         return json.loads(self.content)
 
 
-def bucket_of(policy: Policy, connection: Connection) -> str:
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The operations bucket of a location, as a deployment uses it."""
+
+    name: str
+    deployment: str
+
+    def key(self, kind: str, name: str) -> str:
+        """Where the deployment keeps something that another one may have under the same name."""
+        return f"{kind}/{self.deployment}/{name}.json"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def bucket_of(policy: Policy, connection: Connection) -> Bucket:
     """The operations bucket of a location. Raises AWSError where the policy names none."""
     if not policy.operations_bucket:
         raise AWSError(
             "expected operations_bucket in the policy, found none: releases keep leases, steps and manifests there"
         )
-    return bucket_in(policy.operations_bucket, connection.account, connection.region)
+    return Bucket(bucket_in(policy.operations_bucket, connection.account, connection.region), policy.deployment)
 
 
 @calls("s3:GetObject", resources=f"{BUCKET}/*")
 @calls("s3:ListBucket", resources=BUCKET)  # without it a missing object cannot be told from a denied one
-def read(connection: Connection, bucket: str, key: str) -> Stored | None:
+def read(connection: Connection, bucket: Bucket, key: str) -> Stored | None:
     """An object; None: there is none."""
     try:
-        answer = connection.need("s3", "GetObject", "Body", "ETag", Bucket=bucket, Key=key)
+        answer = connection.need("s3", "GetObject", "Body", "ETag", Bucket=bucket.name, Key=key)
     except AWSError as error:
         if error.code in MISSING:
             return None
@@ -71,11 +89,11 @@ def read(connection: Connection, bucket: str, key: str) -> Stored | None:
 
 
 @calls("s3:ListBucket", resources=BUCKET)
-def keys(connection: Connection, bucket: str, prefix: str) -> Iterator[str]:
+def keys(connection: Connection, bucket: Bucket, prefix: str) -> Iterator[str]:
     """The keys below a prefix, all pages."""
     more: dict[str, Any] = {}
     while True:
-        answer = connection.need("s3", "ListObjectsV2", "KeyCount", Bucket=bucket, Prefix=prefix, **more)
+        answer = connection.need("s3", "ListObjectsV2", "KeyCount", Bucket=bucket.name, Prefix=prefix, **more)
         yield from (one["Key"] for one in answer.get("Contents", ()))
         if not answer.get("IsTruncated"):
             return
@@ -97,42 +115,44 @@ def manifest_key(release: str, file: str = MANIFEST) -> str:
     return f"manifests/{release}/{file}"
 
 
-def write_step(connection: Connection, bucket: str, release: str, name: str, data: Any) -> None:
+def write_step(connection: Connection, bucket: Bucket, release: str, name: str, data: Any) -> None:
     """Record a step of a release; what was there is overwritten."""
     put_step(connection, bucket, step_key(release, name), encoded(data))
 
 
-def read_step(connection: Connection, bucket: str, release: str, name: str) -> Any:
+def read_step(connection: Connection, bucket: Bucket, release: str, name: str) -> Any:
     """A recorded step, or None."""
     found = read(connection, bucket, step_key(release, name))
     return found.json if found else None
 
 
 @calls("s3:PutObject", resources=f"{BUCKET}/steps/*")
-def put_step(connection: Connection, bucket: str, key: str, content: bytes, *, was: Stored | bool | None = True) -> str:
+def put_step(
+    connection: Connection, bucket: Bucket, key: str, content: bytes, *, was: Stored | bool | None = True
+) -> str:
     """Write below `steps/`; see `_put` for `was`."""
     return _put(connection, bucket, key, content, was)
 
 
 @calls("s3:PutObject", resources=f"{BUCKET}/leases/*")
-def put_lease(connection: Connection, bucket: str, key: str, content: bytes, *, was: Stored | None) -> str:
+def put_lease(connection: Connection, bucket: Bucket, key: str, content: bytes, *, was: Stored | None) -> str:
     """Write a lease, if it is still what it `was`."""
     return _put(connection, bucket, key, content, was)
 
 
 @calls("s3:PutObject", resources=f"{BUCKET}/manifests/*")
-def put_manifest(connection: Connection, bucket: str, key: str, content: bytes) -> str:
+def put_manifest(connection: Connection, bucket: Bucket, key: str, content: bytes) -> str:
     """Write a manifest, once. Raises LostError where one is there already."""
     return _put(connection, bucket, key, content, None)
 
 
 @calls("s3:PutObject", resources=(f"{BUCKET}/halts/*", f"{BUCKET}/recalls/*"))
-def put_mark(connection: Connection, bucket: str, key: str, content: bytes) -> str:
+def put_mark(connection: Connection, bucket: Bucket, key: str, content: bytes) -> str:
     """Write a halt mark or a recall; what was there is overwritten."""
     return _put(connection, bucket, key, content, was=True)
 
 
-def _put(connection: Connection, bucket: str, key: str, content: bytes, was: Stored | bool | None) -> str:
+def _put(connection: Connection, bucket: Bucket, key: str, content: bytes, was: Stored | bool | None) -> str:
     """Write an object; its ETag. `was`: the object that it replaces, None for no object, True for whatever is there.
 
     Raises LostError where it is not what it `was`: another writer came first.
@@ -143,7 +163,7 @@ def _put(connection: Connection, bucket: str, key: str, content: bytes, was: Sto
     elif isinstance(was, Stored):
         condition = {"IfMatch": was.etag}
     try:
-        answer = connection.need("s3", "PutObject", "ETag", Bucket=bucket, Key=key, Body=content, **condition)
+        answer = connection.need("s3", "PutObject", "ETag", Bucket=bucket.name, Key=key, Body=content, **condition)
     except AWSError as error:
         if condition and error.code in (*LOST, *MISSING):
             raise LostError(f"{connection.key}: {bucket}/{key}: another writer came first", code=error.code) from error

@@ -11,13 +11,14 @@ from sluice.core.json_text import encoded
 from sluice.core.policy.policy import Policy
 from sluice.core.release.recall import Recall, with_recalls
 
+RECALLS = "recalls"
 NO_BUCKET = "NoSuchBucket"
 
 
-def listed(connection: Connection, bucket: str) -> tuple[Recall, ...]:
+def listed(connection: Connection, bucket: operations.Bucket) -> tuple[Recall, ...]:
     """All that were ever recalled there, lifted ones too; none where there is no bucket yet."""
     try:
-        keys = sorted(operations.keys(connection, bucket, "recalls/"))
+        keys = sorted(operations.keys(connection, bucket, f"{RECALLS}/{bucket.deployment}/"))
     except AWSError as error:
         if error.code == NO_BUCKET:
             return ()
@@ -26,15 +27,15 @@ def listed(connection: Connection, bucket: str) -> tuple[Recall, ...]:
     return tuple(Recall.of_json(one.json) for one in found if one is not None)
 
 
-def read(connection: Connection, bucket: str, patch: str) -> Recall | None:
+def read(connection: Connection, bucket: operations.Bucket, patch: str) -> Recall | None:
     """The recall of a patch there, lifted or not; None: it never was recalled."""
-    found = operations.read(connection, bucket, key_of(patch))
+    found = operations.read(connection, bucket, key_of(bucket, patch))
     return None if found is None else Recall.of_json(found.json)
 
 
-def put(connection: Connection, bucket: str, recall: Recall) -> None:
+def put(connection: Connection, bucket: operations.Bucket, recall: Recall) -> None:
     """Write a recall down; an earlier one of the same patch is overwritten."""
-    operations.put_mark(connection, bucket, key_of(recall.patch), encoded(recall.as_json()))
+    operations.put_mark(connection, bucket, key_of(bucket, recall.patch), encoded(recall.as_json()))
 
 
 def merged(policy: Policy, connection: Connection) -> Policy:
@@ -47,6 +48,6 @@ def merged(policy: Policy, connection: Connection) -> Policy:
     return with_recalls(policy, listed(connection, operations.bucket_of(policy, connection)))
 
 
-def key_of(patch: str) -> str:
+def key_of(bucket: operations.Bucket, patch: str) -> str:
     """Where the recall of a patch is kept."""
-    return f"recalls/{quote(patch, safe='+._~-')}.json"
+    return bucket.key(RECALLS, quote(patch, safe="+._~-"))

@@ -149,7 +149,7 @@ def _unapproved(run: Run) -> str | None:
     return f"not approved by {found['by']}" if found.get("by") else "nobody has approved it"
 
 
-def _changed(run: Run, connection: Connection, bucket: str) -> str | None:
+def _changed(run: Run, connection: Connection, bucket: operations.Bucket) -> str | None:
     """What has changed in a location since the gate decided; what forbids reboots alone, which have no gate."""
     now = connection.now()
     planned = max(now, run.release.occurrence)  # as the gate has decided: by what holds at the release's time

@@ -113,13 +113,13 @@ class Halt:
         with suppress(AWSError):  # where nobody can tell whose the window is, what runs of it is stopped
             self.driver = self._driver(bucket)
 
-    def _found(self, bucket: str) -> Mark | None:
+    def _found(self, bucket: operations.Bucket) -> Mark | None:
         try:
             return halts.read(self.connection, bucket, self.name)
         except AnswerError:  # what nobody can read is written anew
             return None
 
-    def _driver(self, bucket: str) -> str | None:
+    def _driver(self, bucket: operations.Bucket) -> str | None:
         if self.window is None:
             return None
         lease = leases.lease_of(self.connection, bucket, self.window)

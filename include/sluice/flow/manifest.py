@@ -131,8 +131,8 @@ def _write_lists(run: Run, connection: Connection, made: Manifest) -> None:
             there = operations.read(connection, bucket, key)
             if there is None or there.content != content:
                 raise ReleaseError(
-                    f"{connection.key}: {bucket}/{key} is not what this release wrote: somebody altered it, or another"
-                    " deployment shares the bucket. Nothing was overwritten; begin a new release"
+                    f"{connection.key}: {bucket}/{key} is not what this release wrote: somebody altered it."
+                    " Nothing was overwritten; begin a new release"
                 ) from None
 
 

@@ -161,7 +161,7 @@ def _labels(found: Sequence[Installing]) -> list[dict[str, Any]]:
 
 
 def _buckets(run: Run, connection: Connection) -> Iterator[BucketFact]:
-    yield buckets.look(connection, operations.bucket_of(run.policy, connection), MANIFESTS)
+    yield buckets.look(connection, operations.bucket_of(run.policy, connection).name, MANIFESTS)
     if logs := _logs(run, connection):
         yield buckets.look(connection, logs, LOGS)
 
@@ -177,7 +177,7 @@ def _access(run: Run, connection: Connection, expected: Sequence[Expected]) -> I
     if logs := _logs(run, connection):
         wanted.append(("s3:PutObject", logs, (run.window.logs or run.policy.logs).prefix.strip("/")))
     if run.gated:
-        wanted.append(("s3:GetObject", operations.bucket_of(run.policy, connection), "manifests/"))
+        wanted.append(("s3:GetObject", operations.bucket_of(run.policy, connection).name, "manifests/"))
     reached = {one.node for one in expected if one.reason is None}
     if not wanted or not reached:
         return

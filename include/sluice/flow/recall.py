@@ -107,7 +107,7 @@ def _carry_out(connection: Connection, policy: Policy, patch: str, by: str, beca
         recalls.put(connection, bucket, found)
     tell(connection, str(found))
     left: list[str] = []
-    stop = Halt(connection, policy, recalls.key_of(patch), None, by, because, tell)
+    stop = Halt(connection, policy, recalls.key_of(bucket, patch), None, by, because, tell)
     try:
         for window_id, window, enabled in _installing(connection, policy):
             by_admission = partial(_admitted, connection, bucket)
@@ -144,7 +144,7 @@ def _running(connection: Connection, window_id: str) -> Iterator[str]:
 
 def _installs(
     connection: Connection,
-    bucket: str,
+    bucket: operations.Bucket,
     window: str,
     recalled: Recall,
     nodes_of: Callable[[str | None], Iterable[str] | None],
@@ -171,7 +171,7 @@ def _known(asked: Callable[[], bool], what: str, left: list[str]) -> bool:
         return True
 
 
-def _admitted(connection: Connection, bucket: str, release: str | None) -> tuple[str, ...] | None:
+def _admitted(connection: Connection, bucket: operations.Bucket, release: str | None) -> tuple[str, ...] | None:
     """The nodes that a release has admitted in a location; None: nothing is recorded of that."""
     step = operations.read_step(connection, bucket, release, admit.STEP) if release else None
     return None if step is None else tuple(node for one in step["parts"] for node in WavePart.of_json(one).nodes)

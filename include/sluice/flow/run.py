@@ -22,6 +22,9 @@ from sluice.core.release.terms import Asked, Release
 from sluice.evidence import release_records
 from sluice.evidence.store import Store, open_store
 
+OWNER = "deployment.json"
+"""Whose evidence it is."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -117,7 +120,8 @@ def begin(
     """Begin a run, or find it begun: what it is for is written down once, and every retry reads it.
 
     `planned` is the occurrence of a scheduled run ; by hand it is `asked.occurrence`, else
-    now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not, SluiceError for a location.
+    now, as AWS's clock has it. Raises ReleaseError for a window that the policy has not and for
+    evidence that is another deployment's, SluiceError for a location that the policy has not.
     """
     found = next((one for one in policy.windows if one.name == window), None)
     if found is None:
@@ -127,6 +131,7 @@ def begin(
     key = f"begun/{window}/{run_digest(policy.deployment, dag_id, run_id)}.json"
     content = store.get(key)
     if content is None:
+        _refuse_anothers(store, policy.deployment)
         now = _now(policy, connections)
         occurrence = asked.occurrence or planned or now
         release = Release(
@@ -151,6 +156,17 @@ def begin(
     if run.recorded("begun") is None:
         run.record("begun", begun)
     return run
+
+
+def _refuse_anothers(store: Store, deployment: str) -> None:
+    """Raise ReleaseError where the evidence is another deployment's: its nodes would count for this one's soak."""
+    store.put(OWNER, encoded({"deployment": deployment}), once=True)
+    owner = json.loads(store.get(OWNER) or b"{}").get("deployment")
+    if owner != deployment:
+        raise ReleaseError(
+            f"{store.describe(OWNER)}: expected the evidence of deployment {deployment} by itself, found that of"
+            f" {owner}: name another bucket, prefix or folder under `evidence` in the policy; nothing was begun"
+        )
 
 
 def _now(policy: Policy, connections: Connections) -> datetime:
