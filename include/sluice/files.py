@@ -69,7 +69,9 @@ def examine_policy(
 
     None where nothing is sound, or a file cannot be read, which may have anything in it.
     """
-    from sluice.core.policy.load import examine  # the models take longer than finding the files: DAGs do that often
+    # The models take longer than finding the files, which DAGs do often.
+    from sluice.core.policy.load import examine
+    from sluice.core.policy.structure import PARTS
 
     variables = os.environ if environment is None else environment
     texts: list[tuple[str, str]] = []
@@ -84,7 +86,9 @@ def examine_policy(
         except PolicyError as error:
             problems += error.problems
     found, loaded = examine(texts, variables) if texts else ([], None)
-    return [*problems, *found], None if problems else loaded
+    if problems:  # what a name means may stand in the file that cannot be read
+        return [*problems, *(one for one in found if one.code not in PARTS)], None
+    return found, loaded
 
 
 def policy_files(path: str | None, environment: Mapping[str, str]) -> list[Path]:

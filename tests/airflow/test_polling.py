@@ -106,7 +106,7 @@ async def test_a_moment_wakes_at_the_first_look_that_is_not_before_it(
     def clock(*of: Any) -> datetime:
         return began + timedelta(seconds=sum(pauses))
 
-    monkeypatch.setattr("sluice.flow.run.first_answer", clock)
+    monkeypatch.setattr("sluice.flow.run.aws_time", clock)
     assert await woken(MomentTrigger(until=until, **NAMES)) == [until]
     assert sum(pauses) == looked
 

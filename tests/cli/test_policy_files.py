@@ -134,6 +134,13 @@ def test_unreadable_files_and_wrong_ones_are_said_at_once(tmp_path: Path) -> Non
     ]
 
 
+def test_what_another_file_may_have_is_not_missed_while_it_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "baselines.yaml").write_bytes(b"\xff")
+    groups = "patch_groups: [{name: web, ring: nonprod, baselines: amazon, products: AMAZON_LINUX_2023}]\n"
+    (tmp_path / "policy.yaml").write_text(POLICY + groups, "utf-8")
+    assert [line.split(": ")[:2] for line in refused(".")] == [["baselines.yaml:1", "P010 error"]]
+
+
 def test_a_halt_reads_what_it_needs_of_a_policy_with_errors_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(
         POLICY + "deployment: blue\n" + WINDOWS.replace("duration", "durration"), "utf-8"

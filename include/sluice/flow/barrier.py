@@ -17,7 +17,7 @@ from sluice.core.window_objects import reboots_in_waves
 from sluice.core.window_record import WaveRecord
 from sluice.flow import admit
 from sluice.flow.records import read_record
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 
 KINDS: tuple[Kind, ...] = ("install", "reboot", "rescan")
 """Executions of a wave, in their order."""
@@ -32,7 +32,7 @@ def settle(run: Run, wave: int) -> dict[str, Any]:
     if found is None:
         until = None
         if wave < count(run.window) and _places(run, wave):
-            now = first_answer(run.connections, run.locations)
+            now = aws_time(run.connections, run.locations)
             until = (now + timedelta(minutes=run.window.waves.settle_minutes)).isoformat()
         found = run.record_once(_name(wave), {"until": until})
     return {"until": found["until"]}

@@ -31,7 +31,7 @@ from sluice.core.sighted import Sighted
 from sluice.evidence import release_records, tables
 from sluice.flow.manifest import known_sightings, read_manifest, recalls_of
 from sluice.flow.resolve import last_resolved, read_resolved
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 
 RECORD = "decision"
 APPROVAL = "approval"
@@ -68,18 +68,18 @@ def record_approval(run: Run, option: str | None, by: str | None) -> None:
         why = answer.objection((by,) if by else (), run.asked.by, scheduled=not is_ad_hoc(run.asked))
         if why:
             raise ReleaseError(why)
-    _keep_answer(run, first_answer(run.connections, run.locations), {"option": option, "by": by})
+    _keep_answer(run, aws_time(run.connections, run.locations), {"option": option, "by": by})
 
 
 def time_to_answer(run: Run) -> timedelta:
     """How long an answer may take from now, by AWS's clock; nothing, or less: it is too late to ask."""
-    now = first_answer(run.connections, run.locations)
+    now = aws_time(run.connections, run.locations)
     return answer.time_to_answer(run.policy, run.window, run.asked, run.release.occurrence, now)
 
 
 def record_unasked(run: Run) -> str:
     """Keep that nobody was asked, as no answer could come in time, as if nobody had answered; what to do, in words."""
-    now = first_answer(run.connections, run.locations)
+    now = aws_time(run.connections, run.locations)
     _keep_answer(run, now, {"option": None, "by": None, "unasked": True})
     return f"{answer.UNASKED}; {answer.ask_again(run.policy, run.window, run.asked, now)}"
 
@@ -200,7 +200,7 @@ def _asked_everywhere(run: Run, known: Gate, at: datetime) -> list[Asking]:
 def _facts(run: Run, ready: Sequence[str]) -> Facts:
     """Everything that the gate decides by, as it is now."""
     made = _manifest(run)
-    now = first_answer(run.connections, run.locations)
+    now = aws_time(run.connections, run.locations)
     known = gate_of(run.policy, run.window)
     sightings = known_sightings(run, now)
     expected: list[Expected] = []

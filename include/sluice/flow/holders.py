@@ -10,7 +10,7 @@ from sluice.core.release.recall import names
 from sluice.core.sighted import Sighted
 from sluice.evidence import queries
 from sluice.evidence.store import open_store
-from sluice.flow.run import first_answer
+from sluice.flow.run import aws_time
 
 LOOKED_BACK = timedelta(days=14)
 """A node that nobody has looked at for longer is not told of."""
@@ -23,7 +23,7 @@ def holders(policy: Policy, connections: Connections, patch: str) -> tuple[Sight
 
     Raises AWSError where no location says what time it is, EvidenceError where the evidence cannot be read.
     """
-    now = first_answer(connections, policy.locations)
+    now = aws_time(connections, policy.locations)
     store = open_store(policy, connections.session)
     looked: dict[str, datetime] = {}
     found: list[Sighted] = []

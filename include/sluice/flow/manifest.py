@@ -18,7 +18,7 @@ from sluice.core.release.manifest_build import Known, build, products_of
 from sluice.core.release.recall import Recall
 from sluice.core.sighted import Sighted
 from sluice.evidence import queries, release_records, tables
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 
 RECORD = "manifest"
 
@@ -87,7 +87,7 @@ def recalls_of(run: Run, ready: Sequence[str]) -> tuple[Recall, ...]:
 
 
 def _made(run: Run, ready: Sequence[str]) -> Manifest:
-    at = first_answer(run.connections, run.locations)
+    at = aws_time(run.connections, run.locations)
     sightings = known_sightings(run, at)
     known = Known(sightings, recalls_of(run, ready), _issued(run, ready, sightings))
     day = local_day(run.window, run.release.occurrence)

@@ -30,7 +30,7 @@ from sluice.core.release.preflight import Access, Facts, Readiness, Running
 from sluice.core.release.terms import Expected, Kind
 from sluice.evidence import queries
 from sluice.flow.resolve import read_resolved
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 from sluice.flow.sweep import sweep
 
 T = TypeVar("T")
@@ -218,7 +218,7 @@ def _fitting(run: Run, expected: Mapping[str, Sequence[Expected]]) -> tuple[str 
     past = queries.durations(run.store, run.window.name, day - PAST, day, kind=kind)
     reached = {key: [one for one in found if one.reason is None] for key, found in expected.items()}
     lead = timedelta(minutes=run.policy.timing.open_lead_minutes)
-    start = max(run.release.occurrence, first_answer(run.connections, run.locations) + lead)
+    start = max(run.release.occurrence, aws_time(run.connections, run.locations) + lead)
     predicted = fit.predict(
         run.window,
         waves.split(run.window, run.release.id, reached),

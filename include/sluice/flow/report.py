@@ -26,7 +26,7 @@ from sluice.core.release.verify import MAIN
 from sluice.evidence import release_records, tables
 from sluice.evidence.store import Store
 from sluice.flow import admit
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 from sluice.flow.verify import verify
 from sluice.report import page, sheet, story
 
@@ -57,7 +57,7 @@ def report(run: Run) -> dict[str, Any]:
 def _now(run: Run) -> datetime:
     """AWS's time; that of the beginning where nobody answers any more: the report is written all the same."""
     try:
-        return first_answer(run.connections, run.locations)
+        return aws_time(run.connections, run.locations)
     except SluiceError:
         return run.release.begun
 

@@ -115,7 +115,6 @@ def begin(
     run_id: str,
     asked: Asked,
     planned: datetime | None,
-    session: Any = None,
 ) -> Run:
     """Begin a run, or find it begun: what it is for is written down once, and every retry reads it.
 
@@ -127,12 +126,12 @@ def begin(
     if found is None:
         names = ", ".join(one.name for one in policy.windows)
         raise ReleaseError(f"expected a window of the policy ({names}), found {window}")
-    store = open_store(policy, session or connections.session)
+    store = open_store(policy, connections.session)
     key = f"begun/{window}/{run_digest(policy.deployment, dag_id, run_id)}.json"
     content = store.get(key)
     if content is None:
         _refuse_anothers(store, policy.deployment)
-        now = _now(policy, connections)
+        now = aws_time(connections, policy.locations)
         occurrence = asked.occurrence or planned or now
         release = Release(
             id=release_id(window, occurrence, policy.deployment, dag_id, run_id),
@@ -169,12 +168,7 @@ def _refuse_anothers(store: Store, deployment: str) -> None:
         )
 
 
-def _now(policy: Policy, connections: Connections) -> datetime:
-    """AWS's time, from the first location that answers."""
-    return first_answer(connections, policy.locations)
-
-
-def first_answer(connections: Connections, locations: Sequence[Location]) -> datetime:
+def aws_time(connections: Connections, locations: Sequence[Location]) -> datetime:
     """AWS's time (UTC) from the first location that answers. Raises the last one's error where none does."""
     error: Exception | None = None
     for location in locations:

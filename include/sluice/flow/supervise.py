@@ -13,7 +13,7 @@ from sluice.core.release.terms import Asked
 from sluice.core.release.unmade import unmade
 from sluice.evidence import release_records
 from sluice.evidence.store import Store, open_store
-from sluice.flow.run import first_answer
+from sluice.flow.run import aws_time
 
 BACK = timedelta(days=3)
 """How far back is looked: over a weekend on which Airflow was down."""
@@ -27,7 +27,7 @@ def never_begun(policy: Policy, connections: Connections) -> tuple[str, ...]:
     Raises EvidenceError where the evidence cannot be read, AWSError where no location tells the time.
     """
     store = open_store(policy, connections.session)
-    now = first_answer(connections, policy.locations)
+    now = aws_time(connections, policy.locations)
     known = _known(store)
     since = max(min((one for _, _, one in known), default=now), now - BACK)
     missing = unmade(policy, _begun(store, known, since), since, now - LATE)

@@ -32,7 +32,7 @@ from sluice.evidence import tables
 from sluice.flow import admit
 from sluice.flow.manifest import known_sightings, read_manifest
 from sluice.flow.readback import Chunk, Readback, chunked
-from sluice.flow.run import Run, first_answer
+from sluice.flow.run import Run, aws_time
 
 RECORD = "verified"
 
@@ -265,7 +265,7 @@ def _lost(run: Run, key: str, why: str) -> list[dict[str, Any]]:
     expected = [Expected.of_json(one) for one in admitted["expected"]] if admitted else []
     if not expected:
         return []
-    now = first_answer(run.connections, run.locations)
+    now = aws_time(run.connections, run.locations)
     waves = {node: part["wave"] for part in admitted["parts"] for _, nodes in part["slots"] for node in nodes}
     columns = ("location", "node", "result", "reason")
     kept = {one["node"]: one for one in tables.of_release(run.store, "patch_summaries", run.release, columns)}

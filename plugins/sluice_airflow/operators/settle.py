@@ -39,14 +39,14 @@ class SettleOperator(StepOperator):
         """Wait for the wave to settle, then judge it."""
         from sluice.core.release.waves import count
         from sluice.flow.barrier import judge, settle
-        from sluice.flow.run import first_answer
+        from sluice.flow.run import aws_time
 
         if self.parts is None:
             raise AirflowSkipException(f"wave {self.wave} never began")
         if self.wave > count(run.window):
             raise AirflowSkipException(f"{run.window.name} has no wave {self.wave}")
         until = settle(run, self.wave)["until"]
-        if until and first_answer(run.connections, run.locations) < datetime.fromisoformat(until):
+        if until and aws_time(run.connections, run.locations) < datetime.fromisoformat(until):
             self.wait(MomentTrigger, run, until=until)
         judged = judge(run, self.wave)
         self.log.info("wave %d: %s", self.wave, judged)

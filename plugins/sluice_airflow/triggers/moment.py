@@ -16,7 +16,7 @@ class MomentTrigger(PollingTrigger):
 
     def look(self, run: Run) -> str | None:
         """The moment, once it is past."""
-        from sluice.flow.run import first_answer
+        from sluice.flow.run import aws_time
 
         until = str(self.of["until"])
-        return until if first_answer(run.connections, run.locations) >= datetime.fromisoformat(until) else None
+        return until if aws_time(run.connections, run.locations) >= datetime.fromisoformat(until) else None

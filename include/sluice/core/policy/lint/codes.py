@@ -167,7 +167,7 @@ _ALL = (
     _question(
         "P188",
         "no time for approval or backups",
-        f"item.operation item.backup item.gate item.lead_minutes item.latest_start_minutes gate.approval {_PRODUCTION}",
+        f"item.operation item.backup item.gate item.lead_minutes gate.approval {_PRODUCTION}",
     ),
     _firm("P189", "allowed hours that never come", "item.people"),
     _question("P190", "a gate that nothing reads", f"item.operation item.gate {_PRODUCTION}"),
@@ -208,7 +208,7 @@ _ALL = (
     _question("P225", "an SLA shorter than the soak", ". rings.*.soak"),
     _question("P226", "nobody is notified", "."),
     _question("P227", "no bucket for logs", "logs windows.*.name windows.*.logs"),
-    _question("P228", "no operations bucket", f"operations_bucket windows.*.operation {_PRODUCTION}"),
+    _question("P228", "no operations bucket", "operations_bucket windows"),
     _question("P229", "no place for evidence", "."),
     _question("P230", "one bucket for several locations", ". locations"),
     _question("P231", "one role for the windows of every ring", ". rings.*.name"),

@@ -135,12 +135,12 @@ def _buckets(subject: Subject) -> Iterator[Found]:
             f"expected a bucket for logs, found none for {', '.join(bare)}: AWS keeps the first 24,000 characters of a "
             "command's output and for 30 days; set logs.bucket",
         )
-    if subject.production_installs and not policy.operations_bucket:
+    if policy.windows and not policy.operations_bucket:
         yield Found(
             "P228",
             ("operations_bucket",),
-            "expected an operations bucket for manifests and leases, found none: a production release stops at its "
-            "preflight; set operations_bucket",
+            "expected an operations bucket for leases, steps and manifests, found none: every release, of scans too, "
+            "ends at its first step; set operations_bucket",
         )
     if not policy.evidence.bucket and not policy.evidence.folder:
         yield Found(

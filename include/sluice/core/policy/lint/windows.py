@@ -194,12 +194,12 @@ def _production(subject: Subject, index: int, window: Window) -> Iterator[Found]
         for what, is_so in (("approval", gate.approval.needed != "never"), ("backups", window.backup.mode != "off"))
         if is_so
     ]
-    if waits and not window.lead_minutes and not window.latest_start_minutes:
+    if waits and not window.lead_minutes:
         yield Found(
             "P188",
             (*at, "lead_minutes"),
             f"expected time for {' and '.join(waits)} before the window, found lead_minutes: 0: let the release start "
-            "earlier (lead_minutes: 240, say), or give the window a latest_start_minutes",
+            "earlier (lead_minutes: 240, say)",
         )
     everything: Mapping[str, str] = {"concurrency": window.concurrency, "errors": window.errors}
     for key, value in everything.items():
