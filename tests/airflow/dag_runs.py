@@ -103,7 +103,7 @@ def _restless() -> Iterator[None]:
     sleep = time.sleep
 
     def short(seconds: float) -> None:
-        sleep(0.05 if sys._getframe(1).f_code is DAG.test.__code__ else seconds)
+        sleep(0.1 if sys._getframe(1).f_code is DAG.test.__code__ else seconds)
 
     time.sleep = short
     try:
@@ -205,7 +205,7 @@ class _Person(threading.Thread):
         from sqlalchemy.exc import OperationalError
 
         try:
-            while not self.done.wait(0.05) and self.asked is None:
+            while not self.done.wait(0.1) and self.asked is None:
                 with suppress(OperationalError):  # the run writes at the same moment, and SQLite has one writer
                     self._look()
         except Exception as error:  # dag.test() would wait for an answer forever

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from lab.faults import FaultRule
 from lab.testing import LabHandle
 from sluice.core.errors import EndpointError, EvidenceError
 from sluice.evidence.bucket import PERMISSIONS, BucketStore
-from sluice.evidence.store import Store
+from sluice.evidence.store import FolderStore, Store
 
 
 def test_what_was_put_is_got(store: Store) -> None:
@@ -111,3 +112,11 @@ def test_what_it_calls_is_what_it_says_it_needs(bucket: BucketStore) -> None:
     list(bucket.keys())
     # ListObjectsV2 is granted by the action s3:ListBucket.
     assert {"s3:" + name.replace("ListObjectsV2", "ListBucket") for name in called} == set(PERMISSIONS)
+
+
+def test_a_folder_that_cannot_be_used_is_named_with_what_the_disk_says(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = FolderStore(tmp_path / "file")
+    for act in (lambda: store.put("a", b"x"), lambda: store.get("a")):
+        with pytest.raises(EvidenceError, match=r"file.*: expected a file that can be .*, found "):
+            act()

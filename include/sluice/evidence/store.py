@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from sluice.core.policy.policy import Policy
 
 
 class Store(Protocol):
-    """Objects by key."""
+    """Objects by key. Raises EvidenceError where the place cannot be written or read."""
 
     def put(self, key: str, content: bytes, *, once: bool = False) -> bool:
         """Write an object. With `once` only where there is none; whether it was written."""
@@ -40,29 +41,29 @@ class FolderStore:
     def put(self, key: str, content: bytes, *, once: bool = False) -> bool:
         """Write a file by way of another one, so that nobody reads half of it."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if once:
-                os.link(name, path)  # fails where there is one: the first of several writers wins
-            else:
+        with _said_of(path, "written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(content)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                if once:
+                    return _linked(name, path)
                 Path(name).replace(path)
-        except FileExistsError:
-            return False
-        finally:
-            Path(name).unlink(missing_ok=True)
+            finally:
+                Path(name).unlink(missing_ok=True)
         return True
 
     def get(self, key: str) -> bytes | None:
         """A file's content."""
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            return None
+        path = self._path(key)
+        with _said_of(path, "read"):
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Files whose key begins with the prefix."""
@@ -79,6 +80,24 @@ class FolderStore:
         if not path.is_relative_to(self._folder.resolve()):
             raise EvidenceError(f"expected a key within {self._folder}, found {key!r}")
         return path
+
+
+def _linked(name: str, path: Path) -> bool:
+    """Whether a file got its place: the first of several writers wins."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+@contextmanager
+def _said_of(path: Path, what: str) -> Iterator[None]:
+    """Raise EvidenceError with the file's path where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise EvidenceError(f"{path}: expected a file that can be {what}, found {error.strerror or error}") from error
 
 
 def default_folder(deployment: str) -> Path:
