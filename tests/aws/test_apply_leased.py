@@ -14,6 +14,7 @@ from lab.testing import LabHandle
 from sluice.__main__ import main
 from sluice.aws import leases
 from sluice.aws.apply import apply_plan
+from sluice.aws.operations import Bucket
 from sluice.core.errors import DeniedError, LeasedError
 from sluice.core.lease import Lease
 from sluice.core.policy.objects import WINDOW
@@ -22,7 +23,7 @@ from sluice.core.policy.policy import Policy
 
 pytestmark = pytest.mark.usefixtures("aws_environment")
 
-BUCKET = "operations-111111111111-eu-west-3"
+BUCKET = Bucket("operations-111111111111-eu-west-3", "sluice")
 RELEASE = "install-nonprod-20250602T0600-0a1b2c3d"
 
 
@@ -30,7 +31,7 @@ RELEASE = "install-nonprod-20250602T0600-0a1b2c3d"
 def policy(lab: LabHandle) -> Policy:
     """Applied, with an operations bucket."""
     found = small(operations_bucket="operations-{account}-{region}")
-    lab.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+    lab.client("s3").create_bucket(Bucket=BUCKET.name, CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
     apply(connect(found), found)
     return found
 

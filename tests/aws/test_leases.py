@@ -8,17 +8,20 @@ import pytest
 
 from lab.testing import LabHandle
 from sluice.aws import leases
+from sluice.aws.operations import Bucket
 from sluice.aws.session import Connection, Connections, Duty
 from sluice.core.errors import LeasedError, LostError
 from sluice.core.policy.places import Location, Roles
 
-BUCKET = "operations"
+BUCKET = Bucket("operations", "sluice")
 
 
 @pytest.fixture
 def connection(aws_environment: LabHandle) -> Connection:
     account, region = aws_environment.world.default_account, aws_environment.world.default_region
-    aws_environment.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": region})
+    aws_environment.client("s3").create_bucket(
+        Bucket=BUCKET.name, CreateBucketConfiguration={"LocationConstraint": region}
+    )
     return Connections(Roles()).open(Location(account=account, region=region), Duty.SCANNER)
 
 
