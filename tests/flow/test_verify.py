@@ -179,14 +179,14 @@ def test_read_back_again_later_a_node_stays_as_it_was_read_and_what_failed_and_s
     told = verify(run)
     before = {table: rows(run, table) for table in ("patch_summaries", "patch_states")}
     lab.location().nodes[bad].faults = NodeFaults()
-    for day in range(18, 23):
+    for day in range(18, 21):
         verify(driven(lab, policy, SCAN, at(day, 1)))
-    known = entries_of(run, policy, at(22, 3))
+    known = entries_of(run, policy, at(20, 3))
     assert {entry.status for entry in known} >= {"void"}
     scanned(lab, [bad])
     assert verify(run) == told
     assert {table: rows(run, table) for table in before} == before
-    assert entries_of(run, policy, at(22, 3)) == known
+    assert entries_of(run, policy, at(20, 3)) == known
 
 
 def test_what_this_release_did_to_a_node_after_it_was_read_back_is_read_anew(lab: LabHandle, policy: Policy) -> None:
