@@ -8,7 +8,7 @@ from time_policy import time_policy
 
 from lab.evaluate import WindowsPatch, evaluate
 from sluice.core.policy.policy import Policy
-from sluice.core.proof import PUBLISHED, Breach, Proof, prove
+from sluice.core.proof import PUBLISHED, Proof, Request, prove
 from sluice.files import read_policy
 
 DEFAULT = Path(__file__).resolve().parents[2] / "include/policy/default.yaml"
@@ -29,7 +29,7 @@ def default() -> Proof:
     return proof_of(read_policy(str(DEFAULT)).policy, 730)
 
 
-def first(proof: Proof, kind: str) -> Breach:
+def first(proof: Proof, kind: str) -> Request:
     found = proof.alone[kind].first
     assert found is not None
     return found
@@ -129,10 +129,10 @@ def test_a_re_issue_between_manifest_and_window_is_found_where_no_delay_on_windo
     assert proof_of(time_policy("WINDOWS", delay=7, prod=lead)).holds
     found = proof_of(time_policy("WINDOWS", delay=0, prod=lead))
     assert not found.holds
-    breach = found.ledger.first
-    assert breach is not None
-    assert breach.kind == "reissued"
-    assert breach.arrival.occurrence.dag_start < breach.arrival.issued < breach.arrival.start
+    request = found.ledger.first
+    assert request is not None
+    assert request.kind == "reissued"
+    assert request.arrival.occurrence.dag_start < request.arrival.issued < request.arrival.start
 
 
 def test_production_that_no_ring_comes_before_is_never_requested_by_ledger() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sluice.cli import DONE, FAILED
 from sluice.cli.words import clock, cut, day, fold, moment, now, patch_words, span
 from sluice.core.journey import Arrival
-from sluice.core.proof import KINDS, PUBLISHED, Breach, Days, Proof, Row, prove
+from sluice.core.proof import KINDS, PUBLISHED, Days, Proof, Request, Row, prove
 from sluice.files import read_policy
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _alone(proof: Proof) -> Iterator[str]:
         yield ""
         yield f"   {KINDS[kind]}: {tally.broken:,} of {tally.tried:,}; the first:"
         if tally.first is not None:
-            yield from _breach(tally.first)
+            yield from _request(tally.first)
 
 
 def _ledger(proof: Proof) -> Iterator[str]:
@@ -90,37 +90,39 @@ def _ledger(proof: Proof) -> Iterator[str]:
         yield f"   the shortest time in the ring before: {span(proof.least_soak)}"
     if tally.first is not None:
         yield "   the first that breaks it:"
-        yield from _breach(tally.first)
+        yield from _request(tally.first)
 
 
-def _breach(breach: Breach) -> Iterator[str]:
-    arrival, course = breach.arrival, breach.course
-    names = [stage.ring.name for stage in breach.lane.stages]
-    place = breach.stage
-    yield f"     {patch_words(breach.patch)}" + ("" if breach.stops_before else f" ({', '.join(breach.lane.products)})")
-    yield _line("vendor", clock(breach.issued))
+def _request(request: Request) -> Iterator[str]:
+    arrival, course = request.arrival, request.course
+    names = [stage.ring.name for stage in request.lane.stages]
+    place = request.stage
+    yield f"     {patch_words(request.patch)}" + (
+        "" if request.stops_before else f" ({', '.join(request.lane.products)})"
+    )
+    yield _line("vendor", clock(request.issued))
     if course.reissued_after is not None:
         again = "offers it again to nodes that have it" if course.offered_again else "takes it for installed"
-        yield _line("re-issued", f"{clock(breach.issued + course.reissued_after)}; Windows Update {again}")
+        yield _line("re-issued", f"{clock(request.issued + course.reissued_after)}; Windows Update {again}")
     if course.missed_runs:
         runs = "1 run that would install it is" if course.missed_runs == 1 else f"{course.missed_runs} runs are"
         yield _line(names[place - 1], f"{runs} late or failed")
-    for each in breach.before[:2]:
-        yield _line(names[place - 1], f"{_comes(each, breach)}; {_shown(each)}")
-    if place and not breach.before:
+    for each in request.before[:2]:
+        yield _line(names[place - 1], f"{_comes(each, request)}; {_shown(each)}")
+    if place and not request.before:
         yield _line(names[place - 1], "never installs it")
-    yield _line(names[place], _comes(arrival, breach))
-    yield _line("soak", f"{_soak(arrival)}; {names[place]} demands {breach.days} d")
+    yield _line(names[place], _comes(arrival, request))
+    yield _line("soak", f"{_soak(arrival)}; {names[place]} demands {request.days} d")
 
 
 def _line(label: str, text: str) -> str:
     return f"       {cut(label, 12):13}{text}"
 
 
-def _comes(arrival: Arrival, breach: Breach) -> str:
+def _comes(arrival: Arrival, request: Request) -> str:
     issue = ""
-    if breach.course.reissued_after is not None:
-        issue = " (the first issue)" if arrival.issued == breach.issued else " (the re-issue)"
+    if request.course.reissued_after is not None:
+        issue = " (the first issue)" if arrival.issued == request.issued else " (the re-issue)"
     return f"{clock(arrival.start)} {arrival.stop.window.name}{issue}"
 
 
@@ -212,21 +214,21 @@ def _spread(days: Days) -> dict[str, Any]:
     return {"median": days.median, "worst": days.worst, "never": days.never}
 
 
-def _counterexample(breach: Breach) -> dict[str, Any]:
-    again = breach.course.reissued_after
+def _counterexample(request: Request) -> dict[str, Any]:
+    again = request.course.reissued_after
     return {
-        "os": breach.lane.os,
-        "products": breach.lane.products,
-        "severity": breach.patch.severity,
-        "issued": breach.issued.isoformat(),
-        "reissued": (breach.issued + again).isoformat() if again else None,
-        "offered_again": breach.course.offered_again if again else None,
-        "missed_runs": breach.course.missed_runs,
-        "needs_reboot": breach.course.needs_reboot,
-        "soak_days": breach.days,
-        "before": [_step(each) for each in breach.before],
-        "request": _step(breach.arrival),
-        "soaked_hours": None if breach.arrival.soaked is None else breach.arrival.soaked / timedelta(hours=1),
+        "os": request.lane.os,
+        "products": request.lane.products,
+        "severity": request.patch.severity,
+        "issued": request.issued.isoformat(),
+        "reissued": (request.issued + again).isoformat() if again else None,
+        "offered_again": request.course.offered_again if again else None,
+        "missed_runs": request.course.missed_runs,
+        "needs_reboot": request.course.needs_reboot,
+        "soak_days": request.days,
+        "before": [_step(each) for each in request.before],
+        "request": _step(request.arrival),
+        "soaked_hours": None if request.arrival.soaked is None else request.arrival.soaked / timedelta(hours=1),
     }
 
 

@@ -44,8 +44,8 @@ REISSUED = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """A request of a ring that comes before the soak in the ring before; and any request, while it is checked."""
+class Request:
+    """What a ring is asked to install at an occurrence, held against the soak in the ring before."""
 
     lane: Lane
     patch: Patch
@@ -89,9 +89,9 @@ class Tally:
 
     tried: int = 0
     broken: int = 0
-    first: Breach | None = None
+    first: Request | None = None
 
-    def count(self, request: Breach, *, broken: bool) -> None:
+    def count(self, request: Request, *, broken: bool) -> None:
         """Take one more check into account; of several failures the one with the earliest date is kept."""
         self.tried += 1
         if broken:
@@ -216,15 +216,15 @@ class _Trial:
     def _alone(self, issued: datetime, course: Course) -> tuple[Arrivals, ...]:
         travelled = self._road.travel(self._patch, issued, course, ledger=False)
         for days, before, arrival in _requests(self._lane, self._patch, travelled):
-            breach = Breach(self._lane, self._patch, course, issued, days, before, arrival)
-            self._proof.alone[breach.kind].count(breach, broken=not self._sound(days, arrival))
+            request = Request(self._lane, self._patch, course, issued, days, before, arrival)
+            self._proof.alone[request.kind].count(request, broken=not self._sound(days, arrival))
         return travelled
 
     def _with_ledger(self, issued: datetime, course: Course) -> tuple[Arrivals, ...]:
         travelled = self._road.travel(self._patch, issued, course, ledger=True)
         for days, before, arrival in _requests(self._lane, self._patch, travelled):
-            breach = Breach(self._lane, self._patch, course, issued, days, before, arrival)
-            self._proof.ledger.count(breach, broken=days == 0 or not self._sound(days, arrival))
+            request = Request(self._lane, self._patch, course, issued, days, before, arrival)
+            self._proof.ledger.count(request, broken=days == 0 or not self._sound(days, arrival))
             if arrival.soaked is not None:
                 least = self._proof.least_soak
                 self._proof.least_soak = arrival.soaked if least is None else min(least, arrival.soaked)
